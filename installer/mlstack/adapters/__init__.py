@@ -1,0 +1,1 @@
+"""One file per outside thing, one importer per SDK; nothing else talks to the outside."""

@@ -1,0 +1,1 @@
+"""Commands and renderers of the event stream; the only importer of click."""

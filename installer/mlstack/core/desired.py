@@ -1,0 +1,101 @@
+"""What is wanted (rendered stacks) and what is there (facts): the two inputs of the pure ``plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlstack.core.model import ClusterFacts, ClusterSpec, Object, ResourceId
+from mlstack.core.recipe import Image
+from mlstack.core.stackfile import BucketSpec, CertificateSpec, DatabaseSpec, Endpoint, SecretSpec, WaitSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedStack:
+    """A stack after rendering and patching, ready to be planned.
+
+    objects: every object, its Namespace first, labelled with instance and stack, images as their ``ref``;
+    requires: names of the stacks it depends on (capabilities resolved); providers: capability -> rendered exports.
+    """
+
+    name: str
+    version: str
+    namespace: str
+    objects: tuple[Object, ...]
+    images: tuple[Image, ...] = ()
+    requires: tuple[str, ...] = ()
+    secrets: tuple[SecretSpec, ...] = ()
+    buckets: tuple[BucketSpec, ...] = ()
+    databases: tuple[DatabaseSpec, ...] = ()
+    certificates: tuple[CertificateSpec, ...] = ()
+    waits: tuple[WaitSpec, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    providers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    exports: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The whole target. node_image: ref of the node image, empty when the provider needs none; tools: host programs."""
+
+    cluster: ClusterSpec
+    stacks: tuple[RenderedStack, ...]
+    node_image: str = ""
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """What a metadata-only LIST tells of an object. owned: hash of the fields our field manager owns, from managedFields."""
+
+    rid: ResourceId
+    fingerprint: str
+    owned: str
+    uid: str = ""
+    terminating: bool = False
+    ours: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryEntry:
+    """An object we applied: with the fingerprint of what was rendered and the hash of the fields we owned afterwards."""
+
+    rid: ResourceId
+    fingerprint: str = ""
+    owned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackInventory:
+    """What the last successful run left of one stack. ensured: ids of buckets, databases and secrets that were made."""
+
+    stack: str
+    version: str
+    entries: tuple[InventoryEntry, ...] = ()
+    ensured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the host offers. engine: version of the running container engine, empty when none answers.
+
+    engine_installed: an engine is installed, running or not; ours: mlstack started it and remembers how;
+    changes: what preparing the host would change, for the user to agree to; empty when nothing is needed.
+    """
+
+    engine: str = ""
+    engine_installed: bool = False
+    ours: bool = False
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is there. cached: image refs and tool names in the store; estimates: step id prefix -> seconds of earlier runs."""
+
+    host: HostFacts
+    cluster: ClusterFacts
+    live: Mapping[ResourceId, LiveObject] = field(default_factory=dict)
+    inventory: Mapping[str, StackInventory] = field(default_factory=dict)
+    cached: frozenset[str] = frozenset()
+    estimates: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,175 @@
+"""Image recipes: how an image or a host program is made from released packages. Store keys are hashes of these."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Mode = Annotated[str, StringConstraints(pattern=r"^[0-7]{3,4}$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Strict(BaseModel):
+    """Base of every document model: frozen, unknown fields are errors, camelCase aliases as in Kubernetes."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=lambda name: "".join(
+            part if index == 0 else part.capitalize() for index, part in enumerate(name.split("_"))
+        ),
+    )
+
+
+class Restore(Strict):
+    """A file that a module zip cannot carry (a symlink upstream): copied from another file of the same module."""
+
+    module: str
+    source: Annotated[str, Field(alias="from")]
+    target: Annotated[str, Field(alias="to")]
+
+
+class GoProgram(Strict):
+    """Go main packages built in one ``go build`` from a committed lock (``stacks/locks/go/<lock>``, ``-mod=readonly``).
+
+    packages: program name -> import path; a path beginning with ``./`` is inside the lock directory.
+    variables: linker ``-X`` symbol -> constant value. to: directory of the image that gets the programs.
+    """
+
+    lock: str
+    packages: dict[str, str] = Field(min_length=1)
+    variables: dict[str, str] = {}
+    tags: list[str] = []
+    cgo: bool = False
+    restore: list[Restore] = []
+    to: AbsolutePath = "/usr/local/bin"
+
+
+class DebianSuite(Strict):
+    """One apt source. check_valid_until false is for suites whose Release file may be older than the clock likes."""
+
+    suite: str
+    components: list[str] = ["main"]
+    check_valid_until: bool = True
+    mirror: str = ""
+    """Empty: the host's configured Debian mirror, or Debian's default."""
+
+
+class DebianRoot(Strict):
+    """A root file system made by mmdebstrap. exclude: dpkg path-exclude globs; commands: run in the root by ``sh -e``."""
+
+    suites: list[DebianSuite] = Field(min_length=1)
+    variant: Literal["minbase", "essential", "extract", "custom", "apt"] = "minbase"
+    packages: list[str] = []
+    exclude: list[str] = []
+    remove: list[str] = []
+    """Paths (globs) deleted from the finished root."""
+
+
+class DebFiles(Strict):
+    """Files out of a Debian package's archive: path in the package -> path in the image. Dependencies are not installed."""
+
+    package: str
+    suite: DebianSuite
+    files: dict[str, AbsolutePath]
+    mode: Mode = "755"
+
+
+class WheelFiles(Strict):
+    """Files out of a wheel, pinned by hash per architecture: path in the wheel -> path in the image."""
+
+    name: str
+    version: str
+    sha256: dict[str, Sha256]
+    files: dict[str, AbsolutePath]
+    mode: Mode = "755"
+
+
+class PythonPackages(Strict):
+    """Python packages installed by pip from a committed lock with hashes (``stacks/locks/python/<lock>.txt``).
+
+    to: ``--target`` directory, on PYTHONPATH of the image by ``env``. trim: globs deleted afterwards (tests).
+    python: the interpreter's version the wheels are for (that of the base image).
+    """
+
+    lock: str
+    python: str = "3.11"
+    to: AbsolutePath = "/opt/python"
+    trim: list[str] = ["**/tests", "**/__pycache__"]
+
+
+class ImageFile(Strict):
+    """One entry of the last layer: exactly one of content, source, link, directory.
+
+    source: ``<source name>:<path inside it>`` of the stack's ``sources``; file: path beside the stack file.
+    """
+
+    path: AbsolutePath
+    content: str | None = None
+    source: str | None = None
+    file: str | None = None
+    link: str | None = None
+    directory: bool = False
+    mode: Mode = "644"
+    user: int = 0
+    group: int = 0
+
+
+class Build(Strict):
+    """Layers from bottom to top: base, debian, debs, wheels, python, go, files; then the image's configuration."""
+
+    base: str = "scratch"
+    """``scratch`` or a shared base recipe's name (``stacks/bases/<name>.yaml``); its layers are stored once."""
+    debian: DebianRoot | None = None
+    debs: list[DebFiles] = []
+    wheels: list[WheelFiles] = []
+    python: PythonPackages | None = None
+    go: list[GoProgram] = []
+    files: list[ImageFile] = []
+    user: str = ""
+    entrypoint: list[str] = []
+    command: list[str] = []
+    env: dict[str, str] = {}
+    workdir: str = ""
+    ports: list[int] = []
+    volumes: list[str] = []
+    stop_signal: str = ""
+    labels: dict[str, str] = {}
+
+
+class Image(Strict):
+    """An image a stack uses. digests: architecture -> manifest digest for the registry backend, written by ``dev lock``.
+
+    build: how to make it where no registry answers. At least one of the two is needed.
+    """
+
+    ref: str
+    digests: dict[str, Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]] = {}
+    build: Build | None = None
+
+
+class Tool(Strict):
+    """A program run on the host, built or taken from a wheel; the store keeps it. found: name looked up in PATH first."""
+
+    name: str
+    go: GoProgram | None = None
+    wheel: WheelFiles | None = None
+    found: str = ""
+    version_args: list[str] = ["--version"]
+    version: str = ""
+    """A specifier (``>=0.30,<0.34``) that a found program must meet."""
+
+
+def fingerprint(*parts: object) -> str:
+    """Hash of anything made of models, containers and scalars; the same data gives the same hash on every host."""
+
+    def plain(value: object) -> object:
+        return value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else str(value)
+
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=plain)
+    return hashlib.sha256(text.encode()).hexdigest()

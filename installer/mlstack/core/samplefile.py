@@ -1,0 +1,39 @@
+"""The sample document: a workload a stack ships for its users to run."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mlstack.core.recipe import Strict
+from mlstack.core.stackfile import DnsLabel, Param, ParamName
+
+
+class SampleSpec(Strict):
+    """A sample workload. workflow: the Argo Workflow's (or other object's) spec, Jinja2 in string values.
+
+    expects: what the end-to-end suite asserts: phase, outputs (name -> value or regular expression), artifacts (keys).
+    """
+
+    object: dict[str, Any]
+    params: dict[ParamName, Param] = {}
+    runner: Literal["workflow", "job"] = "workflow"
+    image_refs: list[str] = []
+    results: dict[str, str] = {}
+    """result name -> where it is: ``outputs.parameters.<name>`` of the workflow or ``artifact:<node>/<name>``."""
+
+
+class SampleMetadata(Strict):
+    """A sample's name and one line about it. seconds: typical duration on two cores."""
+
+    name: DnsLabel
+    summary: str
+    seconds: float = 60
+
+
+class Sample(Strict):
+    """A sample document."""
+
+    api_version: Literal["mlstack/v1alpha1"]
+    kind: Literal["Sample"]
+    metadata: SampleMetadata
+    spec: SampleSpec

@@ -1,0 +1,218 @@
+"""The stack and addon document and its patches (design, section 4) as models; validation only, no I/O."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from mlstack.core.recipe import Image, Sha256, Strict
+
+API_VERSION = "mlstack/v1alpha1"
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+ParamName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-zA-Z0-9]*$")]
+
+
+class Metadata(Strict):
+    """Who a stack is. license: an SPDX expression."""
+
+    name: DnsLabel
+    version: str
+    summary: str
+    license: str
+    homepage: str
+
+
+class Param(Strict):
+    """A declared parameter: drives validation, ``--help`` and the reference.
+
+    min/max bound integers and numbers; values lists what a string may be; pattern is a full-match regular expression.
+    examples: further valid values, which the contract tests render with.
+    """
+
+    type: Literal["string", "integer", "number", "boolean", "quantity", "list"]
+    default: Any
+    doc: str
+    values: list[str] = []
+    pattern: str = ""
+    min: float | None = None
+    max: float | None = None
+    examples: list[Any] = []
+
+
+class SecretSpec(Strict):
+    """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit)."""
+
+    name: DnsLabel
+    keys: dict[str, Annotated[int, Field(ge=16, le=128)]] = {}
+    literals: dict[str, str] = {}
+    copies: list[DnsLabel] = []
+    credential: str = ""
+    """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
+
+
+class BucketSpec(Strict):
+    """A bucket wanted in the ``object-store``; secret: a generated Secret (accesskey, secretkey) of a user confined to it."""
+
+    name: DnsLabel
+    secret: str = ""
+
+
+class DatabaseSpec(Strict):
+    """A database wanted in the ``database`` server; secret: a generated Secret (username, password) of its own user."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    secret: str
+
+
+class CertificateSpec(Strict):
+    """A certificate of the instance's CA. ca_bundle_in: ``Kind/name`` of webhook, APIService or CRD objects to patch."""
+
+    secret: str
+    dns_names: list[str]
+    ca_bundle_in: list[str] = []
+
+
+class Source(Strict):
+    """Upstream text, fetched at a pinned hash: a Go module zip (go + h1), a URL or a PyPI file (sha256)."""
+
+    go: str = ""
+    h1: Annotated[str, StringConstraints(pattern=r"^(h1:[A-Za-z0-9+/=]{44})?$")] = ""
+    url: str = ""
+    sha256: Sha256 | Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Source:
+        if bool(self.go) == bool(self.url):
+            raise ValueError("give either go (with h1) or url (with sha256)")
+        if (self.go and not self.h1) or (self.url and not self.sha256):
+            raise ValueError("a source needs its hash: h1 for go, sha256 for url")
+        return self
+
+
+class Manifests(Strict):
+    """Objects of a stack: files (globs) of a source, or the stack's own templates directory.
+
+    when: a Jinja2 expression over params; the part is left out where it is false.
+    include/exclude: ``Kind/name`` globs, applied to the parsed objects.
+    namespace: set on namespaced objects that carry none (what a kustomization's ``namespace`` does).
+    """
+
+    source: str = ""
+    files: list[str] = []
+    templates: str = ""
+    when: str = ""
+    include: list[str] = []
+    exclude: list[str] = []
+    namespace: str = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Manifests:
+        if bool(self.source) == bool(self.templates):
+            raise ValueError("give either source (with files) or templates")
+        if self.source and not self.files:
+            raise ValueError("a source needs files")
+        return self
+
+
+class WaitSpec(Strict):
+    """A readiness condition beyond the built-in rules. resource: ``Kind/name``; timeout: seconds without progress."""
+
+    resource: str
+    condition: str
+    timeout: float = 300
+
+
+class Endpoint(Strict):
+    """Something a user opens or a program calls. node_port: the Service's NodePort, published on the host as ``port``.
+
+    scheme tells how; credential: which ``mlstack credentials`` entry opens it; auth is the gateway's rule once there is one.
+    """
+
+    name: str
+    service: DnsLabel
+    port: int = Field(ge=1, le=65535)
+    node_port: int = Field(default=0, ge=0, le=32767)
+    scheme: Literal["http", "https", "tcp", "s3", "mysql"] = "http"
+    path: str = "/"
+    auth: Literal["required", "none", "own"] = "own"
+    credential: str = ""
+    doc: str = ""
+    when: str = ""
+
+
+class Budget(Strict):
+    """What a stack may request at most; the sum over a profile is checked against the profile's budget."""
+
+    cpu: Quantity
+    memory: Quantity
+
+
+class StackSpec(Strict):
+    """The body of a stack."""
+
+    kubernetes: str
+    requires: list[str] = []
+    provides: list[str] = []
+    exports: dict[str, dict[str, str]] = {}
+    """capability -> values its consumers' templates see as ``capability['<name>'].<key>``; values are Jinja2."""
+    namespace: DnsLabel
+    pod_security: Literal["privileged", "baseline", "restricted"] = "restricted"
+    params: dict[ParamName, Param] = {}
+    secrets: list[SecretSpec] = []
+    buckets: list[BucketSpec] = []
+    databases: list[DatabaseSpec] = []
+    certificates: list[CertificateSpec] = []
+    sources: dict[str, Source] = {}
+    manifests: list[Manifests]
+    patches: str = ""
+    images: list[Image] = []
+    wait: list[WaitSpec] = []
+    endpoints: list[Endpoint] = []
+    samples: str = ""
+    """Directory of sample documents (``kind: Sample``)."""
+    budget: Budget
+
+
+class Stack(Strict):
+    """``stack.yaml``."""
+
+    api_version: Literal["mlstack/v1alpha1"]
+    kind: Literal["Stack", "Addon"]
+    metadata: Metadata
+    spec: StackSpec
+
+
+class PatchTarget(Strict):
+    """Which objects a patch is for: globs on kind, name, namespace; empty matches all."""
+
+    kind: str
+    name: str = "*"
+    namespace: str = "*"
+
+
+class PatchOp(Strict):
+    """One structured change. path: ``spec.template.spec.containers[name=main].image`` (list items by key or index).
+
+    set replaces or adds; merge is a deep merge of mappings; append adds to a list; remove deletes.
+    Values may hold Jinja2. when: a Jinja2 expression over params.
+    """
+
+    path: str
+    set: Any = None
+    merge: dict[str, Any] | None = None
+    append: list[Any] | None = None
+    remove: bool = False
+
+
+class Patch(Strict):
+    """A patch of parsed objects; a target that matches nothing is an error unless ``optional``."""
+
+    target: PatchTarget
+    ops: list[PatchOp] = []
+    drop: bool = False
+    """Removes the object itself."""
+    when: str = ""
+    optional: bool = False

@@ -1,0 +1,1 @@
+"""The one loop that carries out a plan, its action handlers, inventory and journal."""

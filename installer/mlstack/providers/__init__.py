@@ -1,0 +1,1 @@
+"""Cluster providers: one small class each behind ClusterProvider."""
