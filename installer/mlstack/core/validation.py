@@ -85,10 +85,9 @@ def real_path(loc: Sequence[str | int], data: Any) -> tuple[str | int, ...]:
     path: list[str | int] = []
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        if (isinstance(data, dict) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
-            data = data[part]
+        step: Any = part
+        if (isinstance(data, dict) and step in data) or (isinstance(data, list) and step in range(len(data))):
+            data = data[step]
         elif not (last and isinstance(data, dict) and isinstance(part, str) and part != "[key]"):
             continue
         path.append(part)
