@@ -46,7 +46,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class LiveObject:
-    """What a metadata-only LIST tells of an object. owned: hash of the fields our field manager owns, from managedFields."""
+    """What a LIST tells of an object. owned: hash of the fields our field manager owns, from managedFields.
+
+    ready: false for an object known not to be ready by the rules of its kind (kinds without such rules are ready).
+    ours: it carries the labels of this instance.
+    """
 
     rid: ResourceId
     fingerprint: str
@@ -54,6 +58,7 @@ class LiveObject:
     uid: str = ""
     terminating: bool = False
     ours: bool = True
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,10 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is there. cached: image refs and tool names in the store; estimates: step id prefix -> seconds of earlier runs."""
+    """What is there. cached: image refs and tool names in the store; estimates: step id -> seconds of earlier runs.
+
+    half_made: an earlier run was ended while it made the cluster, so that a broken one holds nothing of value.
+    """
 
     host: HostFacts
     cluster: ClusterFacts
@@ -99,3 +107,4 @@ class Facts:
     inventory: Mapping[str, StackInventory] = field(default_factory=dict)
     cached: frozenset[str] = frozenset()
     estimates: Mapping[str, float] = field(default_factory=dict)
+    half_made: bool = False

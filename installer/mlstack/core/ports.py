@@ -35,7 +35,8 @@ class ApiResource:
 
 
 class Kube(Protocol):
-    """The Kubernetes API. Errors are MlstackError with codes kube.unreachable, kube.forbidden, kube.not-found,
+    """The Kubernetes API. ``watch`` starts with an ADDED event for every object there is, and ends after ``timeout`` seconds
+    or when the server says so; ``fields`` is a field selector. Errors are MlstackError with codes kube.unreachable, kube.forbidden, kube.not-found,
     kube.conflict, kube.invalid, kube.too-old (410), kube.failed. Throttling, resets and 5xx are retried inside within a
     bound, honouring Retry-After; a create is never sent twice blindly."""
 
@@ -56,7 +57,7 @@ class Kube(Protocol):
         *,
         namespace: str = "",
         selector: str = "",
-        name: str = "",
+        fields: str = "",
         timeout: float = 60.0,
     ) -> Iterator[WatchEvent]: ...
     def logs(
@@ -80,6 +81,7 @@ class Kube(Protocol):
         timeout: float = 60.0,
     ) -> tuple[int, str, str]: ...
     def forward(self, namespace: str, service: str, port: int) -> AbstractContextManager[int]: ...
+    def close(self) -> None: ...
 
 
 class Images(Protocol):
@@ -140,11 +142,23 @@ class ObjectStore(Protocol):
     def ensure_user(self, access_key: str, secret_key: str, bucket: str) -> bool: ...
 
 
+class Database(Protocol):
+    """A database server reached with administrator rights. Names are validated by the caller's models and again inside."""
+
+    def ensure_database(self, database: str) -> bool: ...
+    def ensure_user(self, user: str, password: str, database: str) -> bool: ...
+
+
 class Journal(Protocol):
-    """Intent log on disk, fsynced: what is about to be done and what was done, so that a killed run can be resumed."""
+    """Intent log on disk: what is about to be done and what was done, so that a killed run can be resumed.
+
+    durable: the record is on the disk (fsync) before the call returns; else it is only ordered before the next durable one.
+    """
 
     def begin(self, run: str, command: str, plan: str) -> None: ...
-    def record(self, action: str, state: str, detail: Mapping[str, Any] | None = None) -> None: ...
+    def record(
+        self, action: str, state: str, detail: Mapping[str, Any] | None = None, *, durable: bool = True
+    ) -> None: ...
     def end(self, outcome: str) -> None: ...
     def unfinished(self) -> Mapping[str, Any] | None: ...
 
