@@ -192,17 +192,19 @@ class Shell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """A container of the engine. state: running, exited, created, paused, dead ..."""
+    """A container of the engine. state: running, exited, created, paused, dead ...; started: seconds since the epoch."""
 
     id: str
     name: str
     image: str
     state: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    started: float = 0.0
+    networks: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
-    """The container engine (Docker). Errors: engine.unreachable, engine.too-old, engine.failed."""
+    """The container engine (Docker). Errors: engine.unreachable, engine.too-old, engine.failed, engine.timeout."""
 
     def version(self) -> str: ...
     def info(self) -> Mapping[str, Any]: ...
@@ -216,6 +218,9 @@ class Engine(Protocol):
         self, container: str, argv: Sequence[str], *, stdin: Path | bytes | None = None, timeout: float = 120.0
     ) -> Process: ...
     def remove(self, container: str) -> None: ...
+    def limit(self, container: str, *, memory: int, cpus: float) -> None: ...
+    def remove_network(self, name: str) -> bool: ...
+    def logs(self, container: str, tail: int) -> str: ...
 
 
 Samples = Iterable[tuple[str, str]]
