@@ -35,10 +35,13 @@ class ApiResource:
 
 
 class Kube(Protocol):
-    """The Kubernetes API. ``watch`` starts with an ADDED event for every object there is, and ends after ``timeout`` seconds
-    or when the server says so; ``fields`` is a field selector. Errors are MlstackError with codes kube.unreachable, kube.forbidden, kube.not-found,
-    kube.conflict, kube.invalid, kube.too-old (410), kube.failed. Throttling, resets and 5xx are retried inside within a
-    bound, honouring Retry-After; a create is never sent twice blindly."""
+    """The Kubernetes API.
+
+    ``watch`` starts with an ADDED event for every object there is, and ends after ``timeout`` seconds or when the server
+    says so; ``fields`` is a field selector. Errors are MlstackError with codes kube.unreachable, kube.forbidden,
+    kube.not-found, kube.conflict, kube.invalid, kube.too-old (410), kube.failed. Throttling, resets and 5xx are retried
+    inside within a bound, honouring Retry-After; a create is never sent twice blindly.
+    """
 
     def server_version(self) -> str: ...
     def resource(self, api_version: str, kind: str) -> ApiResource | None: ...
