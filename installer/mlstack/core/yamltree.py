@@ -120,13 +120,12 @@ def dotted(path: Sequence[str | int]) -> str:
 def compose(text: str) -> Node | None:
     """The node tree of one document; raises ``yaml.YAMLError``. Depth is checked first, so that no input exhausts the stack."""
     depth = 0
-    event: Any
     for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEPTH_LIMIT:
-                problem = f"nested deeper than {DEPTH_LIMIT} levels"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+                mark: Any = event.start_mark
+                raise yaml.MarkedYAMLError(problem=f"nested deeper than {DEPTH_LIMIT} levels", problem_mark=mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     node: Node | None = yaml.compose(text, Loader=Loader)
