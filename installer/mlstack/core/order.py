@@ -68,26 +68,29 @@ def _index(objects: Sequence[Object], ids: Sequence[ResourceId]) -> _Index:
     index = _Index()
     for obj, rid in zip(objects, ids, strict=True):
         index.by_name[(rid.kind, rid.namespace, rid.name)] = rid
-        if rid.kind == "CustomResourceDefinition":
-            names, group = obj["spec"]["names"], obj["spec"]["group"]
-            index.crds[(group, names["kind"])] = rid
-            index.plurals[(group, names["plural"])] = (group, names["kind"])
-        elif rid.kind in ("ClusterRoleBinding", "RoleBinding"):
-            for subject in obj.get("subjects") or ():
-                if subject.get("kind") == "ServiceAccount":
-                    key = (subject.get("namespace", rid.namespace), subject["name"])
-                    index.bindings.setdefault(key, []).append(rid)
-        elif rid.kind == "Service":
-            index.services.setdefault(rid.namespace, []).append(rid)
-        elif rid.kind in WORKLOAD_KINDS:
-            index.workloads.setdefault(rid.namespace, []).append((rid, pod_labels(obj)))
+        _index_one(obj, rid, index)
     for obj, rid in zip(objects, ids, strict=True):
         if rid.kind == "Service":
             index.backends[rid] = set(_behind(obj, rid, index))
-    for obj, rid in zip(objects, ids, strict=True):
         for key in _guarded(obj, index):
             index.guards.setdefault(key, set()).add(rid)
     return index
+
+
+def _index_one(obj: Object, rid: ResourceId, index: _Index) -> None:
+    if rid.kind == "CustomResourceDefinition":
+        names, group = obj["spec"]["names"], obj["spec"]["group"]
+        index.crds[(group, names["kind"])] = rid
+        index.plurals[(group, names["plural"])] = (group, names["kind"])
+    elif rid.kind in ("ClusterRoleBinding", "RoleBinding"):
+        for subject in obj.get("subjects") or ():
+            if subject.get("kind") == "ServiceAccount":
+                key = (subject.get("namespace", rid.namespace), subject["name"])
+                index.bindings.setdefault(key, []).append(rid)
+    elif rid.kind == "Service":
+        index.services.setdefault(rid.namespace, []).append(rid)
+    elif rid.kind in WORKLOAD_KINDS:
+        index.workloads.setdefault(rid.namespace, []).append((rid, pod_labels(obj)))
 
 
 def _behind(service: Object, rid: ResourceId, index: _Index) -> Iterator[ResourceId]:
