@@ -9,9 +9,8 @@ from mlstack.core.stackfile import DnsLabel, Param, ParamName
 
 
 class SampleSpec(Strict):
-    """A sample workload. workflow: the Argo Workflow's (or other object's) spec, Jinja2 in string values.
-
-    expects: what the end-to-end suite asserts: phase, outputs (name -> value or regular expression), artifacts (keys).
+    """A sample workload. object: the whole object; its string values hold ``${{ }}`` expressions of Jinja2 (workflow
+    engines own ``{{ }}``) over params, images, namespace, capability, exports and instance.
     """
 
     object: dict[str, Any]

@@ -42,12 +42,15 @@ class Param(Strict):
 
 
 class SecretSpec(Strict):
-    """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit)."""
+    """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit).
+
+    copies: further namespaces that get it, and literals' values: Jinja2; a copy that renders to a list is spread.
+    """
 
     name: DnsLabel
     keys: dict[str, Annotated[int, Field(ge=16, le=128)]] = {}
     literals: dict[str, str] = {}
-    copies: list[DnsLabel] = []
+    copies: list[str] = []
     credential: str = ""
     """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
 

@@ -1,0 +1,77 @@
+"""The names a template sees. What is listed here is the whole vocabulary of ``*.yaml.j2``, patches, exports and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlstack.core.catalogue import Entry
+from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK
+
+USES = "uses.mlstack.dev"
+"""Prefix of the labels on a namespace that say which capabilities its pods may reach; network policies select by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """What templates may know of the cluster. node_ports: the provider publishes NodePorts on 127.0.0.1 only;
+    pod_cidr: the pods' network, empty when unknown; storage_class: of an existing cluster, empty for its default."""
+
+    type: str = "kind"
+    architecture: str = "amd64"
+    node_ports: bool = True
+    pod_cidr: str = "10.244.0.0/16"
+    storage_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """How workloads reach the outside. Empty: directly. ca_bundle: PEM text of additional authorities."""
+
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
+    ca_bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFacts:
+    """Everything about an instance that rendering depends on, besides the selection."""
+
+    instance: str
+    provider: ProviderFacts = field(default_factory=ProviderFacts)
+    network: NetworkFacts = field(default_factory=NetworkFacts)
+
+
+def build_context(
+    entry: Entry, values: Mapping[str, Any], facts: RenderFacts, capabilities: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """The context of one stack. images: short name (last part of the repository) -> reference; capability: exports by name."""
+    return {
+        "params": dict(values),
+        "namespace": entry.document.spec.namespace,
+        "instance": facts.instance,
+        "stack": {"name": entry.name, "version": entry.version},
+        "images": {short_name(image.ref): image.ref for image in entry.document.spec.images},
+        "capability": {name: dict(exports) for name, exports in capabilities.items()},
+        "provider": {
+            "type": facts.provider.type,
+            "architecture": facts.provider.architecture,
+            "nodePorts": facts.provider.node_ports,
+            "podCidr": facts.provider.pod_cidr,
+            "storageClass": facts.provider.storage_class,
+        },
+        "network": {
+            "httpProxy": facts.network.http_proxy,
+            "httpsProxy": facts.network.https_proxy,
+            "noProxy": facts.network.no_proxy,
+            "caBundle": facts.network.ca_bundle,
+        },
+        "labels": {"instance": LABEL_INSTANCE, "stack": LABEL_STACK, "uses": USES},
+    }
+
+
+def short_name(ref: str) -> str:
+    """``quay.io/argoproj/argoexec:v3.7.18`` -> ``argoexec``."""
+    return ref.partition("@")[0].rsplit("/", 1)[-1].partition(":")[0]

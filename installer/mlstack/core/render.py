@@ -1,0 +1,184 @@
+"""From resolved stacks to Kubernetes objects: own templates rendered, upstream objects parsed and patched, all labelled. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mlstack.core.catalogue import Entry
+from mlstack.core.context import RenderFacts, build_context
+from mlstack.core.desired import RenderedStack
+from mlstack.core.errors import ExitCode, MlstackError, Place
+from mlstack.core.finish import finish, namespace_object
+from mlstack.core.model import Object, ResourceId
+from mlstack.core.patch import apply_patches, prepare
+from mlstack.core.recipe import Image, fingerprint
+from mlstack.core.resolve import Chosen, Selection
+from mlstack.core.stackfile import Manifests, SecretSpec, Source
+from mlstack.core.template import Templates
+from mlstack.core.upstream import read_part, select
+
+SourceReader = Callable[[Source], Mapping[str, bytes]]
+"""Gives a verified source's files by path (inside a Go module zip: relative to the module's root)."""
+
+UPSTREAM_FORMAT = 1
+"""Part of the cache key; raised when parsing or patching changes what comes out."""
+
+
+class UpstreamCache(Protocol):
+    """Parsed and patched upstream objects as JSON text, by key. Losing entries is harmless; a damaged one reads as None."""
+
+    def get(self, key: str) -> str | None: ...
+    def put(self, key: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """What rendering needs from outside. cache None: upstream text is parsed every time."""
+
+    read_source: SourceReader
+    cache: UpstreamCache | None = None
+
+    def render(self, selection: Selection, facts: RenderFacts) -> tuple[RenderedStack, ...]:
+        """Every stack in dependency order. Raises MlstackError with file and line (``template.*``, ``stack.*``)."""
+        exports: dict[str, dict[str, dict[str, str]]] = {}
+        rendered: list[RenderedStack] = []
+        seen: dict[ResourceId, str] = {}
+        for chosen in selection.stacks:
+            one = self.stack(chosen, facts, exports)
+            exports[one.name] = {name: dict(values) for name, values in one.exports.items()}
+            _check_unique(one, seen)
+            rendered.append(one)
+        return tuple(rendered)
+
+    def stack(
+        self, chosen: Chosen, facts: RenderFacts, exports: Mapping[str, Mapping[str, Mapping[str, str]]]
+    ) -> RenderedStack:
+        """One stack; exports: of the stacks before it, by stack and capability."""
+        entry, spec = chosen.entry, chosen.entry.document.spec
+        capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
+        context = build_context(entry, chosen.values, facts, capabilities)
+        templates = Templates()
+        where = entry.place("stack.yaml")
+        own = self._own(entry, templates, context)
+        objects = [*self._upstream(entry, templates, context), *own]
+        namespace = namespace_object(entry)
+        objects = finish([*([namespace] if namespace else []), *objects], entry, facts.instance)
+        return RenderedStack(
+            name=entry.name,
+            version=entry.version,
+            namespace=spec.namespace,
+            objects=tuple(objects),
+            images=_used_images(entry, objects),
+            requires=chosen.requires,
+            secrets=tuple(_secret(secret, templates, where, context) for secret in spec.secrets),
+            buckets=tuple(spec.buckets),
+            databases=tuple(spec.databases),
+            certificates=tuple(spec.certificates),
+            waits=tuple(spec.wait),
+            endpoints=tuple(point for point in spec.endpoints if templates.holds(point.when, where, context)),
+            providers=capabilities,
+            exports=export_values(entry, context),
+        )
+
+    def _own(self, entry: Entry, templates: Templates, context: Mapping[str, Any]) -> list[Object]:
+        objects: list[Object] = []
+        where = entry.place("stack.yaml")
+        for part in entry.document.spec.manifests:
+            if not part.templates or not templates.holds(part.when, where, context):
+                continue
+            for path, text in entry.templates.items():
+                if path.startswith(part.templates.rstrip("/") + "/"):
+                    file = entry.place(path)
+                    found = [checked(obj, file) for obj in templates.objects(text, file, context)]
+                    objects += select(found, part)
+        return objects
+
+    def _upstream(self, entry: Entry, templates: Templates, context: Mapping[str, Any]) -> list[Object]:
+        where, spec = entry.place("stack.yaml"), entry.document.spec
+        parts = [part for part in spec.manifests if part.source and templates.holds(part.when, where, context)]
+        if not parts:
+            return []
+        file = entry.place(spec.patches)
+        patches = prepare(
+            entry.patches,
+            lambda value, place: templates.value(value, place, context),
+            lambda expression, place: templates.holds(expression, place, context),
+            file,
+        )
+        sources = [spec.sources[part.source] for part in parts]
+        key = fingerprint(UPSTREAM_FORMAT, sources, parts, patches)
+        stored = self.cache.get(key) if self.cache else None
+        if stored is not None:
+            cached: list[Object] = json.loads(stored)
+            return cached
+        objects = apply_patches(self._parse(entry, parts), patches, file)
+        if self.cache:
+            self.cache.put(key, json.dumps(objects, separators=(",", ":")))
+        return objects
+
+    def _parse(self, entry: Entry, parts: Sequence[Manifests]) -> list[Object]:
+        objects: list[Object] = []
+        for part in parts:
+            files = self.read_source(entry.document.spec.sources[part.source])
+            objects += read_part(part, files, entry.place("stack.yaml"))
+        return objects
+
+
+def export_values(entry: Entry, context: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What a stack exports, by capability, as strings."""
+    templates, where = Templates(), entry.place("stack.yaml exports")
+    return {
+        capability: {key: str(templates.value(value, where, context)) for key, value in values.items()}
+        for capability, values in entry.document.spec.exports.items()
+    }
+
+
+def checked(obj: Any, file: str) -> Object:
+    """The object, when it has apiVersion, kind and metadata.name; otherwise ``stack.not-an-object``."""
+    try:
+        ResourceId.of(obj)
+    except (KeyError, TypeError, AttributeError):
+        raise MlstackError(
+            "stack.not-an-object",
+            "a document without apiVersion, kind or metadata.name",
+            remedy="every document must be a Kubernetes object",
+            place=Place(file),
+            exit_code=ExitCode.USAGE,
+        ) from None
+    found: Object = obj
+    return found
+
+
+def _used_images(entry: Entry, objects: Sequence[Object]) -> tuple[Image, ...]:
+    """The images whose references occur in the objects or in a sample: another engine's or an unused one is not built."""
+    text = json.dumps(objects)
+    samples = {ref for sample in entry.samples for ref in sample.spec.image_refs}
+    return tuple(
+        image for image in entry.document.spec.images if image.ref in samples or json.dumps(image.ref)[1:-1] in text
+    )
+
+
+def _secret(secret: SecretSpec, templates: Templates, where: str, context: Mapping[str, Any]) -> SecretSpec:
+    """The secret with its copies rendered; a copy that is a list is spread."""
+    copies: list[str] = []
+    for copy in templates.value(list(secret.copies), where, context):
+        copies += copy if isinstance(copy, list) else [copy]
+    literals = templates.value(dict(secret.literals), where, context)
+    return secret.model_copy(update={"copies": list(dict.fromkeys(copies)), "literals": literals})
+
+
+def _check_unique(stack: RenderedStack, seen: dict[ResourceId, str]) -> None:
+    for obj in stack.objects:
+        rid = ResourceId.of(obj)
+        if rid in seen:
+            other = "twice" if seen[rid] == stack.name else f"in {seen[rid]} too"
+            raise MlstackError(
+                "stack.duplicate-object",
+                f"{rid} of stack {stack.name} is defined {other}",
+                remedy="rename or drop one of them",
+                exit_code=ExitCode.USAGE,
+            )
+        seen[rid] = stack.name
