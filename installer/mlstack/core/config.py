@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from mlstack.core.errors import Place
 from mlstack.core.model import ImageSource
@@ -19,7 +19,13 @@ NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 """Instance names become part of host names of nodes, which end at 63 characters."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Memory = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?)?$")]
-Cpus = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)?$")]
+_CPUS = r"^([0-9]+(\.[0-9]+)?|[0-9]+m)?$"
+Cpus = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value),
+    StringConstraints(pattern=_CPUS),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _CPUS}, {"type": "number", "minimum": 0}]}),
+]
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+/?)?$")]
 Registry = Annotated[str, StringConstraints(pattern=r"^(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?$")]
 Address = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*)$")]

@@ -96,12 +96,16 @@ def real_path(loc: Sequence[str | int], data: Any) -> tuple[str | int, ...]:
 
 def fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """Names of the fields that a document may have at a path."""
-    models = [model]
+    models = [kind for kind in annotations_at(model, path) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [field.alias or name for found in models for name, field in found.model_fields.items()]
+
+
+def annotations_at(model: type[BaseModel], path: Sequence[str | int]) -> list[Any]:
+    """What a document may hold at a path: one type, several for a union, none where there is no such path."""
     kinds: list[Any] = [model]
     for part in path:
         kinds = [inner for kind in kinds for inner in _step(kind, part)]
-    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [field.alias or name for found in models for name, field in found.model_fields.items()]
+    return kinds
 
 
 def _step(kind: Any, part: str | int) -> list[Any]:

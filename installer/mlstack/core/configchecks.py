@@ -1,0 +1,91 @@
+"""Checks of a merged configuration that need more than one value: the release and profile it names, ports, the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlstack.core.config import DEFAULT, Origin
+from mlstack.core.configkeys import ConfigPath
+from mlstack.core.errors import ExitCode, MlstackError, Place, did_you_mean
+from mlstack.core.releasefile import Release
+from mlstack.core.yamltree import Document
+
+Merged = Mapping[ConfigPath, tuple[Any, Origin]]
+"""Path of each value -> the value and where it came from."""
+
+
+def find_release(
+    merged: Merged,
+    releases: Mapping[str, Release],
+    document: Document | None,
+    problems: list[MlstackError],
+) -> Release | None:
+    """The release that is asked for, the newest one otherwise; its profile is checked here."""
+    if not releases:
+        return None
+    name = str(value_of(merged, ("release",)) or max(releases))
+    release = releases.get(name)
+    if release is None:
+        problems.append(_unknown("config.unknown-release", "release", name, list(releases), merged, document))
+        return None
+    profile = str(value_of(merged, ("profile",)) or release.spec.default_profile)
+    if profile not in release.spec.profiles:
+        problems.append(
+            _unknown("config.unknown-profile", "profile", profile, list(release.spec.profiles), merged, document)
+        )
+        return None
+    return release
+
+
+def cross_checks(merged: Merged, document: Document | None) -> list[MlstackError]:
+    """Rules between values that may come from different sources."""
+    problems: list[MlstackError] = []
+    if value_of(merged, ("artifacts", "source")) == "bundle" and not value_of(merged, ("artifacts", "bundle")):
+        place = _place(("artifacts", "source"), merged, document)
+        remedy = "set artifacts.bundle to the bundle's path, or another artifacts.source"
+        problems.append(
+            config_error("config.bundle-missing", "artifacts come from a bundle, but none is named", place, remedy)
+        )
+    seen: dict[int, str] = {}
+    for path in merged:
+        port = merged[path][0]
+        if path[:3] != ("provider", "kind", "ports") or not isinstance(port, int):
+            continue
+        if port in seen:
+            what = f"port {port} is given to '{seen[port]}' and '{path[3]}'"
+            place = _place(path, merged, document)
+            problems.append(
+                config_error("config.port-twice", what, place, "give each endpoint its own port, or 'auto'")
+            )
+        seen.setdefault(port, path[3])
+    return problems
+
+
+def value_of(merged: Merged, path: ConfigPath) -> Any:
+    """The value at a path, None where nobody gave one."""
+    return merged[path][0] if path in merged else None
+
+
+def _place(path: ConfigPath, merged: Merged, document: Document | None) -> Place:
+    origin = merged[path][1] if path in merged else DEFAULT
+    if origin.kind == "file" and document is not None:
+        return document.place_of(path)
+    return Place(str(origin), 0, ".".join(path))
+
+
+def _unknown(
+    code: str,
+    noun: str,
+    name: str,
+    known: list[str],
+    merged: Merged,
+    document: Document | None,
+) -> MlstackError:
+    place = _place((noun,), merged, document)
+    return config_error(code, f"there is no {noun} '{name}'", place, did_you_mean(name, known))
+
+
+def config_error(code: str, what: str, place: Place, remedy: str) -> MlstackError:
+    """An error of the user's input."""
+    return MlstackError(code, what, remedy=remedy, place=place, exit_code=ExitCode.USAGE)
