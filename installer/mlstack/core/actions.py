@@ -82,10 +82,11 @@ class LoadImage(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply(Action):
-    """Server-side applies one object."""
+    """Server-side applies one object. ca_bundle: the instance's CA goes into its webhook, APIService or CRD client settings."""
 
     object: Object
     stack: str
+    ca_bundle: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +120,12 @@ class GenerateSecret(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueCertificate(Action):
-    """Issues a certificate of the instance's CA into a TLS Secret and patches the CA into the named webhook objects."""
+    """Issues a certificate of the instance's own CA into a TLS Secret. Objects that must trust the CA get it when applied."""
 
     namespace: str
     secret: str
     stack: str
     dns_names: tuple[str, ...]
-    ca_bundle_in: tuple[ResourceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,19 +160,26 @@ class Prune(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(Action):
-    """Deletes an object (disable, down on a cluster that is not ours to delete)."""
+    """Deletes an object of ours (down on a cluster that is not ours to delete). purge: a CRD goes with its objects."""
 
     resource: ResourceId
     stack: str
+    purge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordInventory(Action):
-    """Writes a stack's inventory into the cluster once its objects are applied. It makes no sense without a cluster."""
+    """Writes a stack's inventory into the cluster: an intent (old and new objects) before anything new is applied, the
+    final one when all is done. An inventory of nothing is taken away.
+
+    ensured: ids of buckets, databases and certificates that are there then.
+    """
 
     stack: str
     version: str
     resources: tuple[ResourceId, ...]
+    ensured: tuple[str, ...] = ()
+    intent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""What a stack has made for it beside its objects: generated Secrets, certificates, buckets, databases. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mlstack.core.actions import Action, EnsureBucket, EnsureDatabase, GenerateSecret, IssueCertificate
+from mlstack.core.desired import RenderedStack
+from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.model import Object, ResourceId
+from mlstack.core.plan_base import Draft
+from mlstack.core.stackfile import SecretSpec
+
+
+def _secret(namespace: str, name: str) -> ResourceId:
+    return ResourceId("Secret", name, namespace)
+
+
+def _places(stack: RenderedStack, spec: SecretSpec) -> list[ResourceId]:
+    return [_secret(namespace, spec.name) for namespace in dict.fromkeys([stack.namespace, *spec.copies])]
+
+
+def generated(stack: RenderedStack) -> list[Object]:
+    """Stand-ins for the Secrets that will be made, so that edges from their consumers are found."""
+    rids = [rid for spec in stack.secrets for rid in _places(stack, spec)]
+    rids += [_secret(stack.namespace, spec.secret) for spec in stack.certificates]
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": rid.name, "namespace": rid.namespace}}
+        for rid in dict.fromkeys(rids)
+    ]
+
+
+def plan_secrets(
+    draft: Draft, stack: RenderedStack, cluster: set[str], namespaces: Mapping[str, str]
+) -> dict[ResourceId, str]:
+    """Plans the generated Secrets and certificates that are absent; gives each Secret's id -> the action that makes it."""
+    made: dict[ResourceId, str] = {}
+    for spec in stack.secrets:
+        places = _places(stack, spec)
+        absent = [rid for rid in places if rid not in draft.facts.live]
+        if absent:
+            needs = cluster | {namespaces[rid.namespace] for rid in places if rid.namespace in namespaces}
+            action = GenerateSecret(
+                id=f"secret:{stack.namespace}/{spec.name}",
+                title=f"Generate {absent[0]}",
+                group=stack.name,
+                needs=frozenset(needs),
+                why=f"{', '.join(map(str, absent))} absent",
+                namespace=stack.namespace,
+                name=spec.name,
+                stack=stack.name,
+                keys=spec.keys,
+                literals=spec.literals,
+                copies=tuple(spec.copies),
+            )
+            made.update(dict.fromkeys(places, draft.add(action)))
+    for certificate in stack.certificates:
+        rid = _secret(stack.namespace, certificate.secret)
+        if rid not in draft.facts.live:
+            issue = IssueCertificate(
+                id=f"certificate:{stack.namespace}/{certificate.secret}",
+                title=f"Issue certificate {rid}",
+                group=stack.name,
+                needs=frozenset(cluster | {namespaces[name] for name in [stack.namespace] if name in namespaces}),
+                why="absent",
+                namespace=stack.namespace,
+                secret=certificate.secret,
+                stack=stack.name,
+                dns_names=tuple(certificate.dns_names),
+            )
+            made[rid] = draft.add(issue)
+    return made
+
+
+def plan_ensured(
+    draft: Draft, stack: RenderedStack, ready: set[str], secrets: Mapping[ResourceId, str], own: set[str]
+) -> tuple[set[str], tuple[str, ...]]:
+    """Plans buckets and databases that were not made before, or whose credentials are made anew.
+
+    Gives the ids the stack's workloads wait for, and all ids that hold once the plan is done. A stack that asks itself
+    (it provides the capability) gets its buckets after its own workloads, which then do not wait for them.
+    """
+    inventory = draft.facts.inventory.get(stack.name)
+    before = set(inventory.ensured) if inventory else set()
+    ids: set[str] = set()
+    wanted: list[str] = []
+    for action, secret, capability in _wanted(stack):
+        wanted.append(action.id)
+        if action.id in before and secret not in secrets:
+            continue
+        itself = capability in stack.exports
+        needs = ready | (own if itself else set()) | {one for rid, one in secrets.items() if rid == secret}
+        action_id = draft.add(replace(action, needs=frozenset(needs)))
+        if not itself:
+            ids.add(action_id)
+    ids |= {one for one in secrets.values() if one.startswith("certificate:")}
+    return ids, tuple(wanted)
+
+
+def _wanted(stack: RenderedStack) -> list[tuple[Action, ResourceId | None, str]]:
+    found: list[tuple[Action, ResourceId | None, str]] = []
+    for bucket in stack.buckets:
+        secret = _secret(stack.namespace, bucket.secret) if bucket.secret else None
+        ensure = EnsureBucket(
+            id=f"bucket:{bucket.name}" + (f":{stack.namespace}/{bucket.secret}" if secret else ""),
+            title=f"Ensure bucket {bucket.name}",
+            group=stack.name,
+            why="not made before",
+            bucket=bucket.name,
+            stack=stack.name,
+            provider=_provider(stack, "object-store"),
+            secret=secret,
+        )
+        found.append((ensure, secret, "object-store"))
+    for database in stack.databases:
+        secret = _secret(stack.namespace, database.secret)
+        make = EnsureDatabase(
+            id=f"database:{database.name}:{database.user}",
+            title=f"Ensure database {database.name}",
+            group=stack.name,
+            why="not made before",
+            database=database.name,
+            user=database.user,
+            stack=stack.name,
+            provider=_provider(stack, "database"),
+            secret=secret,
+        )
+        found.append((make, secret, "database"))
+    return found
+
+
+def _provider(stack: RenderedStack, capability: str) -> Mapping[str, str]:
+    exports = stack.providers.get(capability) or stack.exports.get(capability)
+    if exports is None:
+        raise MlstackError(
+            "plan.provider",
+            f"{stack.name} asks for something of '{capability}' but requires no stack that provides it",
+            remedy=f"Add '{capability}' to spec.requires of {stack.name}.",
+            exit_code=ExitCode.USAGE,
+        )
+    return exports
+
+
+def certificate_targets(stack: RenderedStack) -> set[str]:
+    """``Kind/name`` of the objects that get the CA."""
+    return {target for certificate in stack.certificates for target in certificate.ca_bundle_in}
+
+
+def wait_specs(stack: RenderedStack) -> dict[ResourceId, list[tuple[str, float]]]:
+    """The stack's own waits by object: condition and timeout. Raises MlstackError plan.wait-target for an unknown object."""
+    known = {f"{rid.kind}/{rid.name}": rid for rid in map(ResourceId.of, stack.objects)}
+    found: dict[ResourceId, list[tuple[str, float]]] = {}
+    for spec in stack.waits:
+        if spec.resource not in known:
+            raise MlstackError(
+                "plan.wait-target",
+                f"{stack.name} waits for {spec.resource}, which is none of its objects",
+                remedy="Name an object of the stack as Kind/name in spec.wait.",
+                exit_code=ExitCode.USAGE,
+            )
+        found.setdefault(known[spec.resource], []).append((spec.condition, spec.timeout))
+    return found

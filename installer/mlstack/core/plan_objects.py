@@ -1,0 +1,186 @@
+"""The part of a plan inside the cluster: secrets, applies, waits, buckets, databases, inventories. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mlstack.core.actions import Apply, RecordInventory, Wait
+from mlstack.core.desired import InventoryEntry, RenderedStack, Wanted
+from mlstack.core.diff import Change, compare, fingerprint_of, stamped
+from mlstack.core.model import ClusterState, Object, ResourceId
+from mlstack.core.order import Edge, find_edges
+from mlstack.core.plan_base import Draft, Key, ident, key_of, live_by_key
+from mlstack.core.plan_ensure import certificate_targets, generated, plan_ensured, plan_secrets, wait_specs
+from mlstack.core.podspec import WORKLOAD_KINDS, images_of
+from mlstack.core.readiness import has_rule
+
+
+@dataclass(slots=True)
+class StackPart:
+    """What was planned for one stack: ids by role."""
+
+    stack: RenderedStack
+    secrets: dict[ResourceId, str] = field(default_factory=dict)
+    applies: dict[ResourceId, str] = field(default_factory=dict)
+    waits: dict[ResourceId, set[str]] = field(default_factory=dict)
+    ensures: set[str] = field(default_factory=set)
+    ensured: tuple[str, ...] = ()
+
+    @property
+    def gate(self) -> set[str]:
+        """What has to be done before a stack that requires this one may start its workloads."""
+        return {*self.applies.values(), *(one for ids in self.waits.values() for one in ids), *self.secrets.values()}
+
+
+def plan_objects(draft: Draft, wanted: Wanted, cluster: set[str], loads: Mapping[str, str]) -> dict[str, StackPart]:
+    """Plans every stack's objects; gives what was planned by stack name."""
+    parts = {stack.name: StackPart(stack) for stack in wanted.stacks}
+    for part in parts.values():
+        _plan_changes(draft, part)
+    namespaces = {
+        rid.name: one for part in parts.values() for rid, one in part.applies.items() if rid.kind == "Namespace"
+    }
+    for part in parts.values():
+        part.secrets = plan_secrets(draft, part.stack, cluster, namespaces)
+    everything = [obj for stack in wanted.stacks for obj in [*stack.objects, *generated(stack)]]
+    edges = find_edges(everything) if any(part.applies for part in parts.values()) else {}
+    before = _closure(wanted.stacks)
+    for part in parts.values():
+        required = set().union(*(parts[name].gate for name in before[part.stack.name] if name in parts))
+        part.ensures, part.ensured = plan_ensured(draft, part.stack, cluster | required, part.secrets, part.gate)
+    for part in parts.values():
+        required = set().union(*(parts[name].gate for name in before[part.stack.name] if name in parts))
+        intent = _plan_intent(draft, part, cluster)
+        _connect(draft, part, parts, edges, _Before(cluster | intent, required, loads))
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """Ids that come before: base for every object, required for workloads, loads by image."""
+
+    base: set[str]
+    required: set[str]
+    loads: Mapping[str, str]
+
+
+def _closure(stacks: Iterable[RenderedStack]) -> dict[str, set[str]]:
+    """Every stack's required stacks, those of the required ones included."""
+    direct = {stack.name: set(stack.requires) for stack in stacks}
+    found: dict[str, set[str]] = {}
+    for name in direct:
+        todo, seen = list(direct[name]), set[str]()
+        while todo:
+            one = todo.pop()
+            if one not in seen:
+                seen.add(one)
+                todo.extend(direct.get(one, ()))
+        found[name] = seen - {name}
+    return found
+
+
+def _plan_changes(draft: Draft, part: StackPart) -> None:
+    """Adds the applies that are due and the waits that follow them or are still open; their needs come later."""
+    stack, facts = part.stack, draft.facts
+    inventory = facts.inventory.get(stack.name)
+    recorded: dict[Key, InventoryEntry] = {key_of(entry.rid): entry for entry in inventory.entries} if inventory else {}
+    live_objects, trusted = live_by_key(facts), certificate_targets(stack)
+    extra = wait_specs(stack)
+    fresh = facts.cluster.state is not ClusterState.RUNNING
+    for obj in stack.objects:
+        rid = ResourceId.of(obj)
+        live = live_objects.get(key_of(rid))
+        fingerprint = fingerprint_of(obj)
+        result = compare(fingerprint, live, recorded.get(key_of(rid)))
+        if result.change is Change.UNCHANGED:
+            draft.unchanged.append(rid)
+        else:
+            why = "not known until the cluster runs" if facts.cluster.state is ClusterState.STOPPED else result.why
+            part.applies[rid] = draft.add(_apply(obj, rid, stack, why, fingerprint, trusted))
+        waits = ([("", 300.0)] if has_rule(rid.kind) else []) + extra.get(rid, [])
+        due = rid in part.applies or fresh or live is None or not live.ready
+        for condition, timeout in waits if due else ():
+            part.waits.setdefault(rid, set()).add(draft.add(_wait(rid, stack, condition, timeout, rid in part.applies)))
+
+
+def _apply(obj: Object, rid: ResourceId, stack: RenderedStack, why: str, fingerprint: str, trusted: set[str]) -> Apply:
+    return Apply(
+        id=f"apply:{ident(rid)}",
+        title=f"Apply {rid}",
+        group=stack.name,
+        why=why,
+        object=stamped(obj, fingerprint),
+        stack=stack.name,
+        ca_bundle=f"{rid.kind}/{rid.name}" in trusted,
+    )
+
+
+def _wait(rid: ResourceId, stack: RenderedStack, condition: str, timeout: float, applied: bool) -> Wait:
+    suffix = f":{condition}" if condition else ""
+    return Wait(
+        id=f"wait:{ident(rid)}{suffix}",
+        title=f"Wait for {rid}" + (f" to be {condition}" if condition else ""),
+        group=stack.name,
+        why="it is applied" if applied else "it is not ready",
+        resource=rid,
+        condition=condition,
+        timeout=timeout,
+    )
+
+
+def _plan_intent(draft: Draft, part: StackPart, cluster: set[str]) -> set[str]:
+    """Before new objects are applied the inventory names them: whatever happens then, they are known to be ours."""
+    inventory = draft.facts.inventory.get(part.stack.name)
+    old = {key_of(entry.rid): entry.rid for entry in inventory.entries} if inventory else {}
+    new = {key_of(rid): rid for rid in map(ResourceId.of, part.stack.objects)}
+    if new.keys() <= old.keys():
+        return set()
+    action = RecordInventory(
+        id=f"intent:{part.stack.name}",
+        title=f"Note what {part.stack.name} will own",
+        group=part.stack.name,
+        needs=frozenset(cluster),
+        why="objects are new",
+        stack=part.stack.name,
+        version=part.stack.version,
+        resources=tuple({**old, **new}.values()),
+        ensured=inventory.ensured if inventory else (),
+        intent=True,
+    )
+    return {draft.add(action)}
+
+
+def _connect(
+    draft: Draft,
+    part: StackPart,
+    parts: Mapping[str, StackPart],
+    edges: Mapping[ResourceId, frozenset[Edge]],
+    before: _Before,
+) -> None:
+    objects = {ResourceId.of(obj): obj for obj in part.stack.objects}
+    for rid, action_id in part.applies.items():
+        needs = set(before.base)
+        for edge in edges.get(rid, ()):
+            needs |= _ids_of(edge, parts)
+        if rid.kind in WORKLOAD_KINDS:
+            needs |= before.required | part.ensures
+            needs |= {before.loads[image] for image in images_of(objects[rid]) if image in before.loads}
+        action = draft.actions[action_id]
+        if isinstance(action, Apply) and action.ca_bundle:
+            needs |= {one for one in part.ensures if one.startswith("certificate:")}
+        draft.actions[action_id] = replace(action, needs=frozenset(needs - {action_id}))
+    for rid, ids in part.waits.items():
+        needs = set(before.base) | {part.applies[rid]} if rid in part.applies else set(before.base)
+        for wait_id in ids:
+            draft.actions[wait_id] = replace(draft.actions[wait_id], needs=frozenset(needs))
+
+
+def _ids_of(edge: Edge, parts: Mapping[str, StackPart]) -> set[str]:
+    """The planned actions that make an edge's object applied or ready; none when it is so already."""
+    ids: set[str] = set()
+    for part in parts.values():
+        ids |= {plan[edge.of] for plan in (part.applies, part.secrets) if edge.of in plan}
+        if edge.ready:
+            ids |= part.waits.get(edge.of, set())
+    return ids
