@@ -39,6 +39,8 @@ class GoProgram(Strict):
 
     packages: program name -> import path; a path beginning with ``./`` is inside the lock directory.
     variables: linker ``-X`` symbol -> constant value. to: directory of the image that gets the programs.
+    static: with cgo, links the C libraries in too (``-linkmode external -extldflags -static``), so that the program does
+    not depend on the C library of the host it was built on.
     """
 
     lock: str
@@ -46,6 +48,7 @@ class GoProgram(Strict):
     variables: dict[str, str] = {}
     tags: list[str] = []
     cgo: bool = False
+    static: bool = False
     restore: list[Restore] = []
     to: AbsolutePath = "/usr/local/bin"
 
