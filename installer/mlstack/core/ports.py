@@ -176,7 +176,8 @@ class Process:
 
 
 class Shell(Protocol):
-    """Programs on the host. A timeout or a cancel ends the whole process group."""
+    """Programs on the host. A timeout or a cancel ends the whole process group. env is added to this process's own;
+    on_line gets the lines of stdout and stderr. Errors: shell.not-found, shell.timeout, run.interrupted."""
 
     def run(
         self,
@@ -191,6 +192,23 @@ class Shell(Protocol):
         cancelled: Cancelled = lambda: False,
     ) -> Process: ...
     def which(self, program: str) -> Path | None: ...
+
+
+class Download(Protocol):
+    """HTTP(S) downloads. Errors: download.unreachable, download.refused, download.not-found, download.too-large,
+    download.hash-mismatch, disk.*, run.interrupted. on_progress gets bytes done and total (0 unknown)."""
+
+    def fetch(
+        self,
+        url: str,
+        target: Path,
+        *,
+        sha256: str = "",
+        limit: int = 8 << 30,
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+        cancelled: Cancelled = lambda: False,
+    ) -> Path: ...
+    def read(self, url: str, *, limit: int = 4 << 20, headers: Mapping[str, str] | None = None) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""A blob while it is written: hashed as it comes, with the error of a user's interruption that every long write shares."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from mlstack.artifacts.disk import guard
+from mlstack.core.errors import ExitCode, MlstackError
+
+CHUNK = 1 << 20
+"""Bytes read or written at once."""
+
+
+def interrupted(what: str) -> MlstackError:
+    """The error of work that was cancelled by the user."""
+    return MlstackError(
+        "run.interrupted",
+        f"{what} was interrupted",
+        remedy="repeat the command: it resumes",
+        exit_code=ExitCode.INTERRUPTED,
+    )
+
+
+class BlobWriter:
+    """Takes the bytes of one new blob; only ``commit`` makes it part of the store."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """Digest of what was written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def write(self, data: bytes) -> int:
+        """Appends bytes. Raises disk.full and kin."""
+        with guard(self._path, len(data)):
+            self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+        return len(data)

@@ -1,0 +1,134 @@
+"""Reads zip and tar archives from outside without trusting them: no path leaves the archive, no bomb fills memory or disk."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from mlstack.artifacts.disk import guard
+from mlstack.core.disk import human
+from mlstack.core.errors import MlstackError
+
+MAX_FILES = 200_000
+MAX_TOTAL = 2 << 30
+"""Uncompressed bytes; the largest legitimate archive (a Go toolchain) unpacks to 250 MB."""
+MAX_MEMBER = 64 << 20
+"""Bytes of a member that is read into memory."""
+
+
+def hostile(archive: Path, why: str) -> MlstackError:
+    """The error for an archive that no honest tool wrote."""
+    return MlstackError(
+        "artifact.hostile-archive",
+        f"The archive {archive.name} was refused",
+        why=why,
+        remedy="do not use it; delete it and fetch it again from a source you trust",
+    )
+
+
+def check_name(archive: Path, name: str) -> str:
+    """A member's path if it stays inside the archive. Raises artifact.hostile-archive."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
+        raise hostile(archive, f"member '{name[:200]}' leads out of it")
+    return str(path)
+
+
+class ZipReader:
+    """Members of a zip file by name; every size is bounded by what was announced and by our limits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with guard(path):
+                self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise hostile(path, f"it is not a sound zip file: {error}") from error
+        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        total = sum(info.file_size for info in infos)
+        if len(infos) > MAX_FILES or total > MAX_TOTAL:
+            raise hostile(path, f"it announces {len(infos)} files of {human(total)}")
+        self._members = {check_name(path, info.filename): info for info in infos}
+        if len(self._members) != len(infos):
+            raise hostile(path, "it holds the same name twice")
+
+    def names(self) -> list[str]:
+        """Every file's path, sorted."""
+        return sorted(self._members)
+
+    def executable(self, name: str) -> bool:
+        """True when the member's Unix mode has an execute bit."""
+        return bool(self._members[name].external_attr >> 16 & 0o111)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A member's bytes; more than announced, or a wrong checksum, is an error."""
+        info = self._members[name]
+        left = info.file_size
+        try:
+            with self._zip.open(info) as file:
+                while data := file.read(1 << 20):
+                    left -= len(data)
+                    if left < 0:
+                        raise hostile(self._path, f"member '{name}' is longer than announced")
+                    yield data
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise hostile(self._path, f"member '{name}' is damaged: {error}") from error
+        except Exception as error:
+            if type(error).__module__ == "zlib":
+                raise hostile(self._path, f"member '{name}' is damaged: {error}") from error
+            raise
+
+    def read(self, name: str) -> bytes:
+        """A member's content. Raises artifact.hostile-archive beyond 64 MiB."""
+        if self._members[name].file_size > MAX_MEMBER:
+            raise hostile(self._path, f"member '{name}' has {human(self._members[name].file_size)}")
+        return b"".join(self.chunks(name))
+
+    def extract(self, target: Path, prefix: str = "") -> None:
+        """Writes all members below ``prefix`` into ``target`` without the prefix; execute bits are kept."""
+        for name in self.names():
+            if not name.startswith(prefix):
+                continue
+            path = target / name[len(prefix) :]
+            with guard(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    for data in self.chunks(name):
+                        file.write(data)
+                path.chmod(0o755 if self.executable(name) else 0o644)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._zip.close()
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[ZipReader]:
+    """A zip reader closed after the block."""
+    reader = ZipReader(path)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def read_tar(path: Path) -> dict[str, bytes]:
+    """Regular files of a (compressed) tar by name, read into memory within the limits. Raises artifact.hostile-archive."""
+    found: dict[str, bytes] = {}
+    total = 0
+    try:
+        with guard(path), tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                if not member.isreg():
+                    continue
+                total += member.size
+                if member.size > MAX_MEMBER or total > 4 * MAX_MEMBER or len(found) >= MAX_FILES:
+                    raise hostile(path, f"member '{member.name[:200]}' makes it {human(total)}")
+                file = archive.extractfile(member)
+                found[check_name(path, member.name)] = file.read() if file else b""
+    except (tarfile.TarError, EOFError) as error:
+        raise hostile(path, f"it is not a sound tar file: {error}") from error
+    return found
