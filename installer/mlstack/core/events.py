@@ -130,6 +130,22 @@ class LogLine(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampleStep(Event):
+    """A step of a running sample changed its phase (Pending, Running, Succeeded, Failed, Error, Skipped, Omitted).
+
+    step: unique id in the sample's run; name: for people; attempt: counts from 0 where the step is retried;
+    seconds: how long it ran, 0 while it runs.
+    """
+
+    step: str
+    name: str
+    phase: str
+    message: str = ""
+    attempt: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """A run ended. outcome: ok, failed or interrupted; counts of steps by result."""
 
