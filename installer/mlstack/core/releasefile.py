@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import StringConstraints
 
 from mlstack.core.recipe import Build, Image, Strict, Tool
-from mlstack.core.stackfile import Budget, DnsLabel, Quantity, Source
+from mlstack.core.stackfile import Budget, Quantity, Source
 
 
 class Profile(Strict):
@@ -66,9 +68,9 @@ class NodeSpec(Strict):
 
 
 class NodeMetadata(Strict):
-    """A node recipe's name and the provider it is for."""
+    """A node recipe's name (its directory's) and the provider it is for."""
 
-    name: DnsLabel
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][-.a-z0-9]*$")]
     provider: str
     summary: str = ""
 
