@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from mlstack.core.budget import quantity
 from mlstack.core.errors import ExitCode, MlstackError, Place, did_you_mean
 from mlstack.core.yamldoc import load_objects
 
@@ -18,7 +19,7 @@ _MARK = "\x01"
 class Templates:
     """Renders templates, values and conditions in one context. Create one for a render; compiled text is kept.
 
-    marks: the delimiters of expressions; samples use others, since workflow engines own ``{{ }}``.
+    Beyond Jinja2's own there is one filter: ``bytes``, a quantity as a whole number. marks: the delimiters of expressions; samples use others, since workflow engines own ``{{ }}``.
     """
 
     def __init__(self, marks: tuple[str, str] = ("{{", "}}")) -> None:
@@ -37,6 +38,7 @@ class Templates:
             comment_start_string="{#" if blocks else "\x02#",
             comment_end_string="#}" if blocks else "#\x02",
         )
+        self._environment.filters["bytes"] = lambda text: int(quantity(text))
         self._compiled: dict[tuple[str, str], jinja2.Template] = {}
 
     def text(self, source: str, file: str, context: Mapping[str, Any]) -> str:
