@@ -1,0 +1,224 @@
+"""One request to the Kubernetes API and what may go wrong with it: pooled connections, bounded retries, errors in words.
+
+Nothing here knows a kind. Requests that are safe to repeat are repeated while the server is throttling, failing or gone;
+a create is repeated only after its caller looked whether the first try went through.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from mlstack.adapters.kube_request import JSON, Request, refused, words_of
+from mlstack.adapters.kubeconfig import Access
+from mlstack.core.errors import MlstackError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+
+RETRIED = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Bounds in seconds. first: until the server answers for the first time; later: once it did; failing: for a server
+    that answers 500; read: silence within one answer; connect: for a connection."""
+
+    first: float = 10.0
+    later: float = 120.0
+    failing: float = 30.0
+    read: float = 30.0
+    connect: float = 5.0
+
+
+DEFAULT_PATIENCE = Patience()
+
+
+class _Again(Exception):
+    """The request may be sent again. after: seconds the server asked for; why: for the message."""
+
+    def __init__(self, why: str, after: float = 0.0, failing: bool = False) -> None:
+        super().__init__(why)
+        self.why, self.after, self.failing = why, after, failing
+
+
+class Transport:
+    """Sends requests. Safe for several threads. notify gets a line when the user should know that we wait."""
+
+    def __init__(
+        self,
+        access: Access,
+        patience: Patience = DEFAULT_PATIENCE,
+        notify: Callable[[str], None] = lambda _line: None,
+        size: int = 16,
+    ) -> None:
+        self._access, self._patience, self._notify = access, patience, notify
+        self._pool = _pool(access, size)
+        self._answered = False
+        self._closed = threading.Event()
+        self._streams: set[BaseHTTPResponse] = set()
+        self._lock = threading.Lock()
+        self.requests = 0
+
+    def call(self, request: Request) -> Any:
+        """Sends the request and gives the parsed answer. Raises MlstackError kube.*."""
+        started, attempt, fresh = time.monotonic(), 0, False
+        while True:
+            try:
+                return self._once(request, fresh)
+            except _Again as again:
+                attempt += 1
+                fresh = again.why == "401"
+                self._pause(request, again, attempt, time.monotonic() - started)
+                found = request.resend() if request.resend else None
+                if found is not None:
+                    return found
+
+    def _once(self, request: Request, fresh: bool) -> Any:
+        response = self._send(request, stream=False, timeout=self._patience.read, fresh=fresh)
+        if response.status >= 400:
+            raise self._refusal(request, response.status, response.data, response.headers)
+        if request.accept != JSON and "json" not in request.accept:
+            return response.data
+        try:
+            return json.loads(response.data)
+        except ValueError:
+            raise _Again("its answer was cut off") from None
+
+    def open(self, request: Request, timeout: float) -> BaseHTTPResponse:
+        """Starts an answer that is read bit by bit; timeout: seconds of silence allowed in it. Pass it to ``done`` at the end."""
+        started, attempt, fresh = time.monotonic(), 0, False
+        while True:
+            try:
+                response = self._send(request, stream=True, timeout=timeout, fresh=fresh)
+                if response.status < 400:
+                    with self._lock:
+                        self._streams.add(response)
+                    return response
+                body = response.read()
+                response.release_conn()
+                raise self._refusal(request, response.status, body, response.headers)
+            except _Again as again:
+                attempt += 1
+                fresh = again.why == "401"
+                self._pause(request, again, attempt, time.monotonic() - started)
+
+    def done(self, response: BaseHTTPResponse) -> None:
+        """Ends a stream."""
+        with self._lock:
+            self._streams.discard(response)
+        response.close()
+
+    def close(self) -> None:
+        """Wakes every wait and every stream; afterwards each request fails with kube.unreachable."""
+        self._closed.set()
+        with self._lock:
+            streams = list(self._streams)
+        for response in streams:
+            _shut(response)
+
+    def _send(self, request: Request, *, stream: bool, timeout: float, fresh: bool) -> BaseHTTPResponse:
+        import urllib3
+
+        if self._closed.is_set():
+            raise self._unreachable(request, "the client was closed")
+        headers = {"Accept": request.accept, "User-Agent": "mlstack", **self._access.headers(fresh)}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        url = self._access.prefix + request.path + ("?" + urlencode(request.query) if request.query else "")
+        if self._access.proxy:
+            url = f"{'https' if self._access.context else 'http'}://{self._access.host}:{self._access.port}{url}"
+        self.requests += 1
+        try:
+            response = self._pool.urlopen(
+                request.method,
+                url,
+                body=request.body,
+                headers=headers,
+                retries=False,
+                preload_content=not stream,
+                timeout=urllib3.Timeout(connect=self._patience.connect, read=timeout),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise self._transport_fault(request, error) from None
+        self._answered = True
+        return response
+
+    def _transport_fault(self, request: Request, error: Exception) -> Exception:
+        cause: BaseException | None = error
+        while cause is not None:
+            for inner in (cause, *cause.args):
+                if isinstance(inner, ssl.SSLCertVerificationError):
+                    return self._unreachable(request, f"its certificate is not trusted ({inner.verify_message})")
+            cause = cause.__cause__ or cause.__context__
+        return _Again(words_of(error))
+
+    def _refusal(self, request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> Exception:
+        if status == 401 and not request.about.startswith("again:") and self._access.headers(False):
+            return _Again("401")
+        if status in RETRIED:
+            after = headers.get("Retry-After", "")
+            return _Again(f"it answered {status}", float(after) if after.isdigit() else 0.0, failing=status == 500)
+        return refused(request, status, body)
+
+    def _pause(self, request: Request, again: _Again, attempt: int, waited: float) -> None:
+        limit = self._patience.later if self._answered else self._patience.first
+        if again.failing:
+            limit = min(limit, self._patience.failing)
+        if again.why == "401":
+            if attempt > 1:
+                raise refused(request, 401, b"") from None
+            return
+        delay = max(again.after, min(0.05 * 2.0 ** min(attempt, 7), 3.0) * random.uniform(0.7, 1.3))  # noqa: S311 - spread, no secret
+        if waited + delay > limit:
+            raise self._unreachable(request, again.why) from None
+        if attempt in (4, 8, 16, 32):
+            self._notify(f"The API server at {self._access.url} does not serve requests ({again.why}); waiting for it.")
+        if self._closed.wait(delay):
+            raise self._unreachable(request, "the client was closed") from None
+
+    def _unreachable(self, request: Request, why: str) -> MlstackError:
+        return MlstackError(
+            "kube.unreachable",
+            f"The Kubernetes API at {self._access.url} cannot be used",
+            why=f"{request.about or request.method + ' ' + request.path}: {why}",
+            remedy="Check that the cluster runs (`mlstack status`, `mlstack start`), then run the command again.",
+        )
+
+
+def _pool(access: Access, size: int) -> HTTPConnectionPool:
+    import urllib3
+
+    if access.proxy:
+        # It offers the same urlopen as the pool of one host.
+        return urllib3.ProxyManager(access.proxy, maxsize=size, ssl_context=access.context)  # type: ignore[return-value]
+    if access.context is None:
+        return urllib3.HTTPConnectionPool(access.host, access.port, maxsize=size)
+    return urllib3.HTTPSConnectionPool(
+        access.host,
+        access.port,
+        maxsize=size,
+        ssl_context=access.context,
+        server_hostname=access.server_name or None,
+        assert_hostname=access.server_name or None,
+    )
+
+
+def _shut(response: BaseHTTPResponse) -> None:
+    """Wakes the thread that reads the response: closing alone would leave it in recv."""
+    import socket
+
+    connection = response.connection
+    sock = getattr(connection, "sock", None)
+    if sock is not None:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
