@@ -18,7 +18,8 @@ class SampleSpec(Strict):
     runner: Literal["workflow", "job"] = "workflow"
     image_refs: list[str] = []
     results: dict[str, str] = {}
-    """result name -> where it is: ``outputs.parameters.<name>`` of the workflow or ``artifact:<node>/<name>``."""
+    """result name -> where it is: ``outputs.parameters.<name>`` of the workflow, ``parameter:<step>/<name>`` or
+    ``artifact:<step>/<name>``."""
 
 
 class SampleMetadata(Strict):

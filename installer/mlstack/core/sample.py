@@ -1,0 +1,75 @@
+"""A sample's workload out of its document: parameters checked, expressions filled in, labelled. Running it is the engine's part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlstack.core.catalogue import Entry
+from mlstack.core.context import RenderFacts, build_context
+from mlstack.core.errors import ExitCode, Problems
+from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, Object
+from mlstack.core.render import export_values
+from mlstack.core.resolve import Chosen, Selection, unknown
+from mlstack.core.samplefile import Sample
+from mlstack.core.template import Templates
+from mlstack.core.values import check_values
+
+LABEL_SAMPLE = "mlstack.dev/sample"
+MARKS = ("${{", "}}")
+"""Delimiters of expressions in samples; ``{{ }}`` is left to the workflow engine."""
+
+
+def samples_of(selection: Selection) -> dict[str, tuple[Chosen, Sample]]:
+    """Every sample of the enabled stacks, by name."""
+    return {sample.metadata.name: (chosen, sample) for chosen in selection.stacks for sample in chosen.entry.samples}
+
+
+def find_sample(selection: Selection, name: str) -> tuple[Chosen, Sample]:
+    """The sample of that name with its stack; raises ``config.unknown-sample`` with a suggestion."""
+    found = samples_of(selection)
+    if name not in found:
+        raise unknown("sample", name, list(found))
+    return found[name]
+
+
+def sample_object(
+    selection: Selection, name: str, given: Mapping[str, Any], facts: RenderFacts, namespace: str = ""
+) -> tuple[Object, Sample]:
+    """The object to create. namespace: instead of the sample's own. Raises Problems for wrong parameters, all at once."""
+    chosen, sample = find_sample(selection, name)
+    values, problems = check_values(f"sample {name}", sample.spec.params, given)
+    if problems:
+        raise Problems("config.sample", f"cannot run sample {name}", problems, ExitCode.USAGE)
+    context = stack_context(selection, chosen, facts)
+    obj = fill_sample(sample, chosen.entry, context, values)
+    if namespace:
+        obj["metadata"]["namespace"] = namespace
+    return obj, sample
+
+
+def fill_sample(sample: Sample, entry: Entry, context: Mapping[str, Any], values: Mapping[str, Any]) -> Object:
+    """The sample's object with its expressions filled in."""
+    where = entry.place(f"{entry.document.spec.samples}/{sample.metadata.name}.yaml")
+    context = {**context, "params": dict(values), "exports": export_values(entry, context)}
+    obj: Object = Templates(MARKS).value(dict(sample.spec.object), where, context)
+    labels = {
+        LABEL_INSTANCE: context["instance"],
+        LABEL_STACK: entry.name,
+        LABEL_SAMPLE: sample.metadata.name,
+    }
+    obj["metadata"]["labels"] = {**(obj["metadata"].get("labels") or {}), **labels}
+    return obj
+
+
+def stack_context(selection: Selection, wanted: Chosen, facts: RenderFacts) -> dict[str, Any]:
+    """The template context of one stack, with what the stacks before it export; nothing is rendered but the exports."""
+    exports: dict[str, dict[str, dict[str, str]]] = {}
+    context: dict[str, Any] = {}
+    for chosen in selection.stacks:
+        capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
+        context = build_context(chosen.entry, chosen.values, facts, capabilities)
+        if chosen is wanted:
+            break
+        exports[chosen.entry.name] = export_values(chosen.entry, context)
+    return context
