@@ -20,8 +20,8 @@ from mlstack.core.stackfile import Manifests, SecretSpec, Source
 from mlstack.core.template import Templates
 from mlstack.core.upstream import read_part, select
 
-SourceReader = Callable[[Source], Mapping[str, bytes]]
-"""Gives a verified source's files by path (inside a Go module zip: relative to the module's root)."""
+SourceReader = Callable[[Source, Sequence[str]], Mapping[str, bytes]]
+"""Gives the files of a verified source that match any of the globs, by path relative to the source's root."""
 
 UPSTREAM_FORMAT = 1
 """Part of the cache key; raised when parsing or patching changes what comes out."""
@@ -122,7 +122,7 @@ class Renderer:
     def _parse(self, entry: Entry, parts: Sequence[Manifests]) -> list[Object]:
         objects: list[Object] = []
         for part in parts:
-            files = self.read_source(entry.document.spec.sources[part.source])
+            files = self.read_source(entry.document.spec.sources[part.source], part.files)
             objects += read_part(part, files, entry.place("stack.yaml"))
         return objects
 
