@@ -1,0 +1,65 @@
+"""``mlstack up``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mlstack.cli import show
+from mlstack.cli.frame import command as make_command
+from mlstack.cli.session import Session
+from mlstack.core.errors import ExitCode
+
+HELP = """Bring the platform up, or back to what the configuration says.
+
+Makes a Kubernetes cluster on this machine, obtains the container images (pulled, or built when no
+registry can be reached), installs the stacks of the profile and waits until all of it is ready.
+What is there already is left alone, so a second 'up' is quick, and an interrupted one goes on where
+it stopped.
+
+If the machine lacks something, such as a container engine, 'up' says what it would change and asks
+first.
+"""
+
+
+@make_command("up", settings=True, help=HELP)
+@click.option("-y", "--yes", is_flag=True, help="Agree to the changes to this machine without being asked.")
+@click.option("--no-host-changes", is_flag=True, help="Never change this machine itself; fail if that would be needed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, as 'mlstack plan'.")
+def command(session: Session, yes: bool, no_host_changes: bool, dry_run: bool) -> ExitCode:
+    """Runs ``up`` and tells how to go on."""
+    if dry_run:
+        from mlstack.cli.plan import show_plan
+
+        return show_plan(session, "up")
+
+    def confirm(changes: Sequence[str]) -> bool:
+        return confirm_host_changes(session, changes, yes=yes)
+
+    with session.work(flags={"host.changes": False} if no_host_changes else {}) as app:
+        report = app.up(confirm, host_changes=app.config.config.host.changes and not no_host_changes)
+        status = app.status() if report.ok else None
+    code = session.finish(report, resume="up")
+    if status is not None:
+        session.data("Status", status)
+        for line in show.summary(status, session.command):
+            session.say(line)
+    return code
+
+
+def confirm_host_changes(session: Session, changes: Sequence[str], *, yes: bool) -> bool:
+    """Shows what would change on this machine and asks. Root without a terminal goes on and says so; others must say --yes."""
+    asked = sys.stdin.isatty() and not session.options.json
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    lines = [
+        "",
+        "This machine needs changes before the platform can run on it:",
+        *(f"  - {change}" for change in changes),
+    ]
+    if not yes and not asked:
+        going_on = "Nobody to ask (no terminal); running as root, so they are made now. --no-host-changes forbids them."
+        lines.append(going_on if is_root else "Nobody to ask (no terminal): --yes agrees to them.")
+    return session.confirm("Make these changes?", lines, yes=yes, unattended=is_root)
