@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mlstack.core.actions import Action, Plan
 from mlstack.core.desired import Facts, LiveObject, Wanted
 from mlstack.core.errors import ExitCode, MlstackError
-from mlstack.core.model import Object, ResourceId
+from mlstack.core.model import SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.order import sorted_ids
+
+APPLYSET_ID, APPLYSET_MEMBER = "applyset.kubernetes.io/id", "applyset.kubernetes.io/part-of"
 
 Key = tuple[str, str, str, str]
 
@@ -37,6 +41,17 @@ def ident(rid: ResourceId) -> str:
 def key_of(rid: ResourceId) -> Key:
     """Names an object whatever version of its API it is written in."""
     return (rid.group, rid.kind, rid.namespace, rid.name)
+
+
+def inventory_name(instance: str, stack: str) -> str:
+    """The name of the Secret that holds a stack's inventory."""
+    return f"mlstack-inventory-{instance}-{stack}"
+
+
+def applyset_id(instance: str, stack: str) -> str:
+    """The ApplySet id of a stack's inventory, as the ApplySet specification derives it from the parent object."""
+    hashed = hashlib.sha256(f"{inventory_name(instance, stack)}.{SYSTEM_NAMESPACE}.Secret.".encode()).digest()
+    return f"applyset-{base64.urlsafe_b64encode(hashed).decode().rstrip('=')}-v1"
 
 
 def foreign(facts: Facts) -> MlstackError:

@@ -10,7 +10,7 @@ from mlstack.core.desired import InventoryEntry, RenderedStack, Wanted
 from mlstack.core.diff import Change, compare, fingerprint_of, stamped
 from mlstack.core.model import ClusterState, Object, ResourceId
 from mlstack.core.order import Edge, find_edges
-from mlstack.core.plan_base import Draft, Key, ident, key_of, live_by_key
+from mlstack.core.plan_base import APPLYSET_MEMBER, Draft, Key, applyset_id, ident, key_of, live_by_key
 from mlstack.core.plan_ensure import certificate_targets, generated, plan_ensured, plan_secrets, wait_specs
 from mlstack.core.podspec import WORKLOAD_KINDS, images_of
 from mlstack.core.readiness import has_rule
@@ -88,6 +88,7 @@ def _plan_changes(draft: Draft, part: StackPart) -> None:
     live_objects, trusted = live_by_key(facts), certificate_targets(stack)
     extra = wait_specs(stack)
     fresh = facts.cluster.state is not ClusterState.RUNNING
+    applyset = applyset_id(draft.instance, stack.name)
     for obj in stack.objects:
         rid = ResourceId.of(obj)
         live = live_objects.get(key_of(rid))
@@ -97,20 +98,21 @@ def _plan_changes(draft: Draft, part: StackPart) -> None:
             draft.unchanged.append(rid)
         else:
             why = "not known until the cluster runs" if facts.cluster.state is ClusterState.STOPPED else result.why
-            part.applies[rid] = draft.add(_apply(obj, rid, stack, why, fingerprint, trusted))
+            member = {APPLYSET_MEMBER: applyset}
+            part.applies[rid] = draft.add(_apply(stamped(obj, fingerprint, member), rid, stack, why, trusted))
         waits = ([("", 300.0)] if has_rule(rid.kind) else []) + extra.get(rid, [])
         due = rid in part.applies or fresh or live is None or not live.ready
         for condition, timeout in waits if due else ():
             part.waits.setdefault(rid, set()).add(draft.add(_wait(rid, stack, condition, timeout, rid in part.applies)))
 
 
-def _apply(obj: Object, rid: ResourceId, stack: RenderedStack, why: str, fingerprint: str, trusted: set[str]) -> Apply:
+def _apply(obj: Object, rid: ResourceId, stack: RenderedStack, why: str, trusted: set[str]) -> Apply:
     return Apply(
         id=f"apply:{ident(rid)}",
         title=f"Apply {rid}",
         group=stack.name,
         why=why,
-        object=stamped(obj, fingerprint),
+        object=obj,
         stack=stack.name,
         ca_bundle=f"{rid.kind}/{rid.name}" in trusted,
     )
