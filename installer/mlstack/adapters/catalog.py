@@ -19,7 +19,7 @@ from mlstack.core.samplefile import Sample
 from mlstack.core.stackfile import Patch, Stack
 from mlstack.core.versions import numbers
 
-_NOT_STACKS = frozenset({"bases", "locks", "nodes", "releases"})
+_NOT_STACKS = frozenset({"bases", "locks", "nodes", "releases", "skeleton"})
 M = TypeVar("M", bound=Strict)
 
 

@@ -62,10 +62,8 @@ class Renderer:
         context = build_context(entry, chosen.values, facts, capabilities)
         templates = Templates()
         where = entry.place("stack.yaml")
-        own = self._own(entry, templates, context)
-        objects = [*self._upstream(entry, templates, context), *own]
-        namespace = namespace_object(entry)
-        objects = finish([*([namespace] if namespace else []), *objects], entry, facts.instance)
+        own, upstream = self._own(entry, templates, context), self._upstream(entry, templates, context)
+        objects = finish([*upstream, *own], entry, facts.instance)
         return RenderedStack(
             name=entry.name,
             version=entry.version,
@@ -83,8 +81,20 @@ class Renderer:
             exports=export_values(entry, context),
         )
 
+    def split(
+        self, chosen: Chosen, facts: RenderFacts, exports: Mapping[str, Mapping[str, Mapping[str, str]]]
+    ) -> tuple[list[Object], list[Object]]:
+        """The finished objects of one stack apart: (own, upstream)."""
+        capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
+        context, templates = build_context(chosen.entry, chosen.values, facts, capabilities), Templates()
+        own = self._own(chosen.entry, templates, context)
+        upstream = self._upstream(chosen.entry, templates, context)
+        finish([*upstream, *own], chosen.entry, facts.instance)
+        return own, upstream
+
     def _own(self, entry: Entry, templates: Templates, context: Mapping[str, Any]) -> list[Object]:
-        objects: list[Object] = []
+        namespace = namespace_object(entry)
+        objects: list[Object] = [namespace] if namespace else []
         where = entry.place("stack.yaml")
         for part in entry.document.spec.manifests:
             if not part.templates or not templates.holds(part.when, where, context):

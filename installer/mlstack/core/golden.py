@@ -1,0 +1,68 @@
+"""The reviewed output of a stack: own objects in full, of upstream objects only kind, name and hash. Adapters write it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import yaml
+
+from mlstack.core.context import RenderFacts
+from mlstack.core.model import Object, ResourceId
+from mlstack.core.render import Renderer
+from mlstack.core.resolve import Selection
+from mlstack.core.sample import fill_sample, stack_context
+
+GOLDEN_FACTS = RenderFacts(instance="golden")
+"""What golden output is rendered for: a kind cluster named ``golden``, without a proxy."""
+
+
+def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[str, str]:
+    """File name -> text of one stack's golden output, with the defaults of every parameter of the selection."""
+    rendered = renderer.render(selection, GOLDEN_FACTS)
+    exports = {one.name: one.exports for one in rendered}
+    chosen = selection.named(name)
+    own, upstream = renderer.split(chosen, GOLDEN_FACTS, exports)
+    files = {"objects.yaml": dump(own)}
+    if upstream:
+        files["upstream.txt"] = "".join(f"{_line(obj)}\n" for obj in upstream)
+    if chosen.entry.samples:
+        context = stack_context(selection, chosen, GOLDEN_FACTS)
+        samples = [
+            fill_sample(
+                sample, chosen.entry, context, {key: param.default for key, param in sample.spec.params.items()}
+            )
+            for sample in chosen.entry.samples
+        ]
+        files["samples.yaml"] = dump(samples)
+    return files
+
+
+def dump(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Objects as YAML for people: keys in their order, text of several lines as blocks."""
+    return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=140, allow_unicode=True, explicit_start=True)
+
+
+def object_hash(obj: Object) -> str:
+    """Hash of an object, the same for every order of its keys."""
+    return sha256(json.dumps(obj, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases: golden output is read and compared by people."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # the base class names it
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _line(obj: Object) -> str:
+    return f"{ResourceId.of(obj)} sha256:{object_hash(obj)}"
