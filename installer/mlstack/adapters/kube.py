@@ -181,15 +181,13 @@ class KubeClient:
         *,
         namespace: str = "",
         selector: str = "",
-        name: str = "",
         fields: str = "",
         timeout: float = 60.0,
     ) -> Iterator[WatchEvent]:
         """Every object there is as ADDED, then each change, until timeout seconds are over."""
-        picked = ",".join(part for part in (f"metadata.name={name}" if name else "", fields) if part)
         query = {"watch": "1", "timeoutSeconds": str(max(1, int(timeout)))}
         query.update({"labelSelector": selector} if selector else {})
-        query.update({"fieldSelector": picked} if picked else {})
+        query.update({"fieldSelector": fields} if fields else {})
         request = Request("GET", path_of(resource, namespace), query, about=f"changes of {resource.plural}")
         return read_watch(self._transport, request, timeout)
 
@@ -208,10 +206,8 @@ class KubeClient:
         query.update({"tailLines": str(tail)} if tail else {})
         query.update({"follow": "true"} if follow else {})
         query.update({"previous": "true"} if previous else {})
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-        return read_lines(
-            self._transport, Request("GET", path, query, accept="*/*", about=f"the log of {namespace}/{pod}"), follow
-        )
+        path, about = f"/api/v1/namespaces/{namespace}/pods/{pod}/log", f"the log of {namespace}/{pod}"
+        return read_lines(self._transport, Request("GET", path, query, accept="*/*", about=about), follow)
 
     def execute(
         self,

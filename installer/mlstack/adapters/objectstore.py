@@ -1,0 +1,95 @@
+"""An S3 server of the MinIO kind, reached with administrator credentials: buckets and users confined to one bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from mlstack.core.errors import MlstackError
+
+ACTIONS_ON_BUCKET = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+ACTIONS_ON_OBJECTS = [
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+]
+
+
+class MinioStore:
+    """``ports.ObjectStore`` by the ``minio`` SDK. endpoint: host:port without TLS, as a forwarded port is."""
+
+    def __init__(self, endpoint: str, access_key: str, secret_key: str) -> None:
+        self._endpoint, self._access_key, self._secret_key = endpoint, access_key, secret_key
+
+    def ensure_bucket(self, bucket: str) -> bool:
+        """Makes the bucket if it is not there. Raises MlstackError objectstore.failed."""
+        from minio import Minio
+
+        client = Minio(self._endpoint, access_key=self._access_key, secret_key=self._secret_key, secure=False)
+
+        def ensure() -> bool:
+            if client.bucket_exists(bucket_name=bucket):
+                return False
+            client.make_bucket(bucket_name=bucket)
+            return True
+
+        return bool(self._told(ensure, f"bucket {bucket}"))
+
+    def ensure_user(self, access_key: str, secret_key: str, bucket: str) -> bool:
+        """Makes the user, or sets its key anew, and lets it into this bucket only. Raises MlstackError objectstore.failed."""
+        from minio.credentials.providers import StaticProvider
+        from minio.minioadmin import MinioAdmin
+
+        admin = MinioAdmin(
+            endpoint=self._endpoint, credentials=StaticProvider(self._access_key, self._secret_key), secure=False
+        )
+        policy = f"mlstack-{bucket}"
+
+        def ensure() -> bool:
+            admin.policy_add(policy, policy=policy_for(bucket))
+            admin.user_add(access_key, secret_key)
+            if policy not in _policies(admin, access_key):
+                admin.attach_policy([policy], user=access_key)
+            return True
+
+        return bool(self._told(ensure, f"the user of bucket {bucket}"))
+
+    def _told(self, work: Callable[[], Any], about: str) -> Any:
+        from minio.error import MinioAdminException, MinioException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return work()
+        except (MinioException, MinioAdminException, HTTPError, OSError, ValueError) as error:
+            raise MlstackError(
+                "objectstore.failed",
+                f"The object store did not make {about}",
+                why=_reason(error),
+                remedy="Check the object store (`mlstack status`, `mlstack logs minio`), then run `mlstack up` again.",
+            ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The server's error code where there is one; its text may quote the request and with it credentials."""
+    code = getattr(error, "code", None) or getattr(error, "_code", None)
+    return f"{type(error).__name__}: {code}" if code else type(error).__name__
+
+
+def policy_for(bucket: str) -> dict[str, object]:
+    """The policy that lets a user work in one bucket and nowhere else."""
+    arn = f"arn:aws:s3:::{bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ACTIONS_ON_BUCKET, "Resource": [arn]},
+            {"Effect": "Allow", "Action": ACTIONS_ON_OBJECTS, "Resource": [f"{arn}/*"]},
+        ],
+    }
+
+
+def _policies(admin: Any, user: str) -> list[str]:
+    info = json.loads(admin.user_info(user) or "{}")
+    return [name for name in str(info.get("policyName") or "").split(",") if name]

@@ -1,0 +1,137 @@
+"""Handlers for objects: apply, prune, delete, inventories. What is taken away is looked at once more right before."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+from mlstack.core.actions import Apply, Delete, Prune, RecordInventory
+from mlstack.core.desired import InventoryEntry, StackInventory
+from mlstack.core.errors import MlstackError
+from mlstack.core.events import Message
+from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
+from mlstack.core.order import CUSTOM_PHASE, phase
+from mlstack.core.plan_base import key_of
+from mlstack.core.ports import Kube
+from mlstack.engine.context import Context
+from mlstack.engine.done import Done
+from mlstack.engine.handle_secrets import authority_bundle
+from mlstack.engine.inventory import write_inventory
+
+GONE_WITHIN = 180.0
+"""Seconds a deleted object's finalizers may take."""
+
+
+def apply(context: Context, action: Apply) -> Done:
+    """Applies an object. A Job, whose template cannot be changed, is made anew; one that is being deleted is waited out."""
+    kube, rid = context.access.writer(), ResourceId.of(action.object)
+    obj = _trusting(action.object, authority_bundle(context, kube)) if action.ca_bundle else action.object
+    try:
+        answer = kube.apply(obj)
+    except MlstackError as error:
+        if not (error.code == "kube.invalid" and rid.kind == "Job" and "immutable" in error.why):
+            raise
+        kube.delete(rid)
+        wait_gone(context, kube, rid)
+        answer = kube.apply(obj)
+    if "deletionTimestamp" in answer["metadata"]:
+        wait_gone(context, kube, rid, answer["metadata"].get("uid", ""))
+        answer = kube.apply(obj)
+    context.note(rid, obj, answer)
+    return Done(True, action.why)
+
+
+def _trusting(obj: Object, bundle: str) -> Object:
+    """A copy whose webhooks, APIService or conversion trust the CA. bundle: PEM in base64."""
+    trusting = copy.deepcopy(obj)
+    for hook in trusting.get("webhooks") or ():
+        hook.setdefault("clientConfig", {})["caBundle"] = bundle
+    spec = trusting.get("spec") or {}
+    if trusting["kind"] == "APIService":
+        spec["caBundle"] = bundle
+        spec.pop("insecureSkipTLSVerify", None)
+    webhook = (spec.get("conversion") or {}).get("webhook")
+    if webhook:
+        webhook.setdefault("clientConfig", {})["caBundle"] = bundle
+    return trusting
+
+
+def prune(context: Context, action: Prune) -> Done:
+    """Deletes an object that is no longer wanted, if it is still the one we own."""
+    return _remove(context, action.resource, action.stack, action.id, with_objects=False)
+
+
+def delete(context: Context, action: Delete) -> Done:
+    """Deletes an object of ours; the system namespace, which carries no stack, too."""
+    if action.resource == ResourceId("Namespace", SYSTEM_NAMESPACE):
+        context.access.abandon()
+        return Done(context.access.reader().delete(action.resource))
+    return _remove(context, action.resource, action.stack, action.id, with_objects=action.purge)
+
+
+def _remove(context: Context, rid: ResourceId, stack: str, step: str, *, with_objects: bool) -> Done:
+    kube = context.access.writer()
+    found = kube.get(rid)
+    if found is None:
+        return Done(False, "gone already")
+    labels = found["metadata"].get("labels") or {}
+    reason = ""
+    if labels.get(LABEL_INSTANCE) != context.instance or labels.get(LABEL_STACK) != stack:
+        reason = "it does not carry our labels any more"
+    elif rid.kind == "CustomResourceDefinition" and not with_objects:
+        reason = _in_use(kube, found)
+    if reason:
+        context.emit(Message(text=f"{rid} stays: {reason}.", level="warning", step=step))
+        return Done(False, f"kept: {reason}")
+    uid = found["metadata"].get("uid", "")
+    changed = kube.delete(rid, uid=uid)
+    if phase(rid.kind) == CUSTOM_PHASE or rid.kind == "Namespace":
+        wait_gone(context, kube, rid, uid)
+    return Done(changed)
+
+
+def _in_use(kube: Kube, definition: Object) -> str:
+    spec = definition["spec"]
+    served = next((version["name"] for version in spec["versions"] if version.get("served")), "")
+    resource = kube.resource(f"{spec['group']}/{served}", spec["names"]["kind"])
+    count = len(kube.list_metadata(resource)) if resource else 0
+    return f"there are {count} objects of its kind" if count else ""
+
+
+def wait_gone(context: Context, kube: Kube, rid: ResourceId, uid: str = "") -> None:
+    """Waits until a deleted object is gone. Raises MlstackError kube.stuck when finalizers hold it, run.interrupted."""
+    resource, deadline = kube.resource(rid.api_version, rid.kind), time.monotonic() + GONE_WITHIN
+    while resource is not None:
+        found = kube.get(rid)
+        if found is None or (uid and found["metadata"].get("uid") != uid):
+            return
+        if context.cancelled():
+            raise MlstackError("run.interrupted", "Interrupted")
+        if time.monotonic() > deadline:
+            held = ", ".join(found["metadata"].get("finalizers") or ()) or "its parts"
+            raise MlstackError(
+                "kube.stuck",
+                f"{rid} is being deleted but does not go away",
+                why=f"held by {held}",
+                remedy="Start what handles the finalizer, or remove the finalizer by hand, then run the command again.",
+            )
+        events = kube.watch(resource, namespace=rid.namespace, fields=f"metadata.name={rid.name}", timeout=2.0)
+        for event in events:
+            if event.type == "DELETED":
+                break
+
+
+def record_inventory(context: Context, action: RecordInventory) -> Done:
+    """Writes a stack's inventory: what was applied in this run, else what was recorded before."""
+    known = context.inventories.get(action.stack)
+    before = {key_of(entry.rid): entry for entry in known.entries} if known else {}
+    with context.lock:
+        applied = dict(context.applied)
+    entries = []
+    for rid in action.resources:
+        old = before.get(key_of(rid), InventoryEntry(rid))
+        entries.append(old if action.intent else applied.get(rid) or InventoryEntry(rid, old.fingerprint, old.owned))
+    version = known.version if known and action.intent else action.version
+    inventory = StackInventory(action.stack, version, tuple(entries), action.ensured)
+    write_inventory(context.access.writer(), context.instance, inventory)
+    return Done(True, f"{len(entries)} objects")

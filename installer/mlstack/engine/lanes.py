@@ -1,0 +1,79 @@
+"""Which actions may run beside which: a bound per kind of work, since compiles fight for cores and applies for nothing."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mlstack.core.actions import (
+    Action,
+    Apply,
+    CreateCluster,
+    Delete,
+    DeleteCluster,
+    EnsureBucket,
+    EnsureDatabase,
+    LoadImage,
+    ObtainImage,
+    ObtainTool,
+    RunPlaybook,
+    StartCluster,
+    StopCluster,
+    Wait,
+)
+
+WIDTHS: Mapping[str, int] = {"cluster": 1, "build": 1, "fetch": 3, "load": 1, "service": 2, "api": 8, "wait": 1_000_000}
+"""Actions of one lane that run at once."""
+
+_LANES: Mapping[type[Action], str] = {
+    RunPlaybook: "cluster",
+    CreateCluster: "cluster",
+    StartCluster: "cluster",
+    StopCluster: "cluster",
+    DeleteCluster: "cluster",
+    ObtainImage: "build",
+    ObtainTool: "build",
+    LoadImage: "load",
+    EnsureBucket: "service",
+    EnsureDatabase: "service",
+    Apply: "api",
+    Delete: "api",
+    Wait: "wait",
+}
+
+
+@dataclass(slots=True)
+class Lanes:
+    """Actions that may begin, by lane, the one with the longest way to the end of the run first.
+
+    fetched: tells of an image reference whether it only has to be downloaded, which needs no core of its own.
+    """
+
+    priority: Mapping[str, float]
+    fetched: Callable[[str], bool]
+    _waiting: dict[str, list[tuple[float, int, Action]]] = field(default_factory=dict)
+    _busy: dict[str, int] = field(default_factory=dict)
+    _lane_of: dict[str, str] = field(default_factory=dict)
+    _count: int = 0
+
+    def put(self, action: Action) -> None:
+        """Takes in an action whose needs are met."""
+        lane = _LANES.get(type(action), "api")
+        if isinstance(action, ObtainImage) and self.fetched(action.ref):
+            lane = "fetch"
+        self._count += 1
+        self._lane_of[action.id] = lane
+        heapq.heappush(self._waiting.setdefault(lane, []), (-self.priority.get(action.id, 0.0), self._count, action))
+
+    def take(self) -> Action | None:
+        """The next action that may begin now; None when each lane is empty or full."""
+        for lane, waiting in self._waiting.items():
+            if waiting and self._busy.get(lane, 0) < WIDTHS[lane]:
+                self._busy[lane] = self._busy.get(lane, 0) + 1
+                return heapq.heappop(waiting)[2]
+        return None
+
+    def free(self, action_id: str) -> None:
+        """The action ended."""
+        self._busy[self._lane_of[action_id]] -= 1
