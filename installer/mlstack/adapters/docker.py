@@ -60,6 +60,12 @@ class DockerEngine:
         """True when the engine holds an image of that name or id."""
         return self._unless_missing(lambda api: api.inspect_image(ref))
 
+    def images(self, prefix: str) -> Sequence[str]:
+        """Names (``repository:tag``) of the engine's images that begin with ``prefix``."""
+        with self._api() as api:
+            names = [name for image in api.images() for name in image.get("RepoTags") or ()]
+        return sorted(name for name in names if name.startswith(prefix))
+
     def load(self, archive: Path) -> None:
         """Loads every image of a docker-archive; raises engine.failed with the engine's own words."""
         with self._api(_LOAD) as api, archive.open("rb") as stream:

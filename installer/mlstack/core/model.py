@@ -107,13 +107,17 @@ class ClusterState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What a provider observed. nodes: node names; images: image references its runtime has already."""
+    """What a provider observed. nodes: node names; images: image references its runtime has already, in the store's version.
+
+    half_made: its creation never finished, so that it holds nothing of value.
+    """
 
     state: ClusterState
     detail: str = ""
     nodes: tuple[str, ...] = ()
     images: frozenset[str] = frozenset()
     architecture: str = "amd64"
+    half_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
