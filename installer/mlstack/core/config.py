@@ -185,10 +185,11 @@ class Resolved:
     document: Document | None = field(default=None, repr=False)
 
     def origin_of(self, path: Sequence[str | int]) -> Origin:
-        """The origin of a leaf, of the nearest leaf above it, or the built-in default."""
+        """The origin of a leaf, of the list it is in, or the built-in default."""
         names = tuple(str(part) for part in path)
         for end in range(len(names), 0, -1):
-            if names[:end] in self.origins:
+            whole = end == len(names) or isinstance(path[end], int)
+            if whole and names[:end] in self.origins:
                 return self.origins[names[:end]]
         return DEFAULT
 
@@ -196,7 +197,8 @@ class Resolved:
         """Where the user wrote a value, for an error about it: file and line, the variable or the flag."""
         names = tuple(str(part) for part in path)
         below = [origin for leaf, origin in self.origins.items() if leaf[: len(names)] == names]
-        origin = below[0] if below else self.origin_of(path)
+        by_user = [origin for origin in below if origin.kind != "release"]
+        origin = (by_user or below or [self.origin_of(path)])[0]
         if origin.kind == "file" and self.document is not None:
             return self.document.place_of(path, key=True)
         return Place("" if origin.kind == "default" else str(origin), 0, dotted(path))

@@ -51,7 +51,9 @@ def from_environment(environ: Mapping[str, str]) -> tuple[list[tuple[str, Config
         path = known.get(name) or _named(name)
         if path is None:
             remedy = did_you_mean(name, [*known, *OTHER])
-            problems.append(_error("config.unknown-variable", f"nothing reads the variable {name}", name, remedy))
+            problems.append(
+                _error("config.unknown-variable", "nothing reads this variable", f"variable {name}", remedy)
+            )
             continue
         try:
             found.append((name, path, value_at(path, environ[name])))

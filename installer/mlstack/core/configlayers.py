@@ -133,7 +133,9 @@ def _flag_layer(given: Given, problems: list[MlstackError]) -> _Layer:
 def _checked(
     path: ConfigPath, value: Any, origin: Origin, label: str, problems: list[MlstackError]
 ) -> Iterator[tuple[ConfigPath, Any, Origin]]:
-    """The leaves of one value given outside the file, or its problems."""
+    """The leaves of one value given outside the file, or its problems; none for ``null``, which stands for not given."""
+    if value is None:
+        return
     data: Any = value
     for part in reversed(path):
         data = {part: data}

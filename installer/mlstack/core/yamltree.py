@@ -34,12 +34,14 @@ class Loader(_BASE):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """As the base class, but two keys of the same name are an error instead of silent loss."""
+        """As the base class, but two keys of the same name are an error, not a silent loss."""
         if node.value and not any(key.tag == _MERGE for key, _ in node.value):
             seen: set[str] = set()
             for key, _ in node.value:
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
+                if not isinstance(key, yaml.ScalarNode) or key.value in seen:
+                    plain = isinstance(key, yaml.ScalarNode)
+                    problem = f"duplicate key '{key.value}'" if plain else "a key that is no string"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
                 seen.add(key.value)
         result: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return result
