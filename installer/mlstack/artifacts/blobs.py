@@ -23,6 +23,16 @@ def interrupted(what: str) -> MlstackError:
     )
 
 
+def mismatch(what: str, expected: str, found: str) -> MlstackError:
+    """The error of content that is not what was pinned; both sides are named."""
+    return MlstackError(
+        "download.hash-mismatch",
+        f"{what} is not what is pinned",
+        why=f"expected {expected}, got {found}",
+        remedy="do not use it; try another mirror or source, and if it stays so tell the recipe's maintainer",
+    )
+
+
 class BlobWriter:
     """Takes the bytes of one new blob; only ``commit`` makes it part of the store."""
 

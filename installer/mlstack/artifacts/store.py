@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlstack.artifacts.blobs import CHUNK, BlobWriter, interrupted
+from mlstack.artifacts.blobs import CHUNK, BlobWriter, interrupted, mismatch
 from mlstack.artifacts.disk import guard, make_directory, sync_directory, temporary_name, write_atomically
 from mlstack.core.errors import MlstackError
 from mlstack.core.ports import Cancelled
@@ -82,8 +82,11 @@ class Store:
             lock.release()
 
     @contextmanager
-    def new_blob(self) -> Iterator[BlobWriter]:
-        """A writer whose blob is committed when the block ends without an error; otherwise nothing remains."""
+    def new_blob(self, expected: str = "") -> Iterator[BlobWriter]:
+        """A writer whose blob is committed when the block ends without an error; otherwise nothing remains.
+
+        expected: the digest it must have. Raises download.hash-mismatch, disk.*.
+        """
         part = temporary_name(make_directory(self.root / "tmp"))
         try:
             with guard(part), part.open("xb") as file:
@@ -91,6 +94,8 @@ class Store:
                 yield writer
                 file.flush()
                 os.fsync(file.fileno())
+            if expected and writer.digest != expected:
+                raise mismatch("A blob", expected, writer.digest)
             self.adopt(part, writer.digest)
         finally:
             part.unlink(missing_ok=True)

@@ -71,7 +71,8 @@ class DebianRoot(Strict):
     packages: list[str] = []
     exclude: list[str] = []
     remove: list[str] = []
-    """Paths (globs) deleted from the finished root."""
+    """Paths (globs; all below a match too) deleted from the finished root."""
+    commands: list[str] = []
 
 
 class DebFiles(Strict):

@@ -1,0 +1,228 @@
+"""One maker for each kind of layer a recipe can have: Debian roots, files of packages, Python, Go, archives, own files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlstack.artifacts.debian import Debian
+from mlstack.artifacts.disk import guard
+from mlstack.artifacts.golang import GoBuilder
+from mlstack.artifacts.gorun import Progress
+from mlstack.artifacts.layers import LayerCache, Stack
+from mlstack.artifacts.oci import StoredImage, archive_as_entry, archive_digest
+from mlstack.artifacts.pythonpkgs import PythonInstaller
+from mlstack.artifacts.sources import Sources
+from mlstack.artifacts.store import Store
+from mlstack.artifacts.tree import LayerEntry
+from mlstack.artifacts.wheels import Wheels
+from mlstack.artifacts.zips import open_zip
+from mlstack.core.errors import MlstackError, did_you_mean
+from mlstack.core.ports import Cancelled
+from mlstack.core.recipe import DebFiles, DebianRoot, GoProgram, Image, ImageFile, PythonPackages, WheelFiles
+from mlstack.core.stackfile import Source
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContext:
+    """An image of the catalogue with what its recipe refers to.
+
+    directory: where ``file:`` entries are; sources: what ``source:`` entries name; preload: refs of images whose archive
+    the image holds at ``preload_to`` (a node image). rank: which compiles first, lower before higher.
+    """
+
+    image: Image
+    directory: Path
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+    preload_to: str = ""
+    rank: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What layers are made by."""
+
+    store: Store
+    layers: LayerCache
+    go: GoBuilder
+    debian: Debian
+    python: PythonInstaller
+    wheels: Wheels
+    sources: Sources
+    architecture: str
+
+
+class LayerParts:
+    """Adds the layers of one image, one after the other, to a stack of layers."""
+
+    def __init__(
+        self, makers: Makers, context: ImageContext, stack: Stack, progress: Progress, cancelled: Cancelled
+    ) -> None:
+        self._make = makers
+        self._context = context
+        self._stack = stack
+        self._progress = progress
+        self._cancelled = cancelled
+
+    def debian(self, root: DebianRoot) -> None:
+        """A root file system; only at the bottom. Raises artifact.bad-recipe, debian.*."""
+        if self._stack.layers:
+            raise MlstackError(
+                "artifact.bad-recipe", "A Debian root cannot lie over another base", remedy="correct the recipe"
+            )
+        line = lines_to(self._progress, "making the Debian root")
+        self._add("debian", [root], lambda: self._make.debian.root(root, line, self._cancelled))
+
+    def debs(self, debs: DebFiles) -> None:
+        """Files out of one Debian package. Raises debian.*."""
+        line = lines_to(self._progress, f"fetching {debs.package}")
+        self._add("deb", [debs], lambda: self._make.debian.files(debs, line, self._cancelled))
+
+    def wheel(self, wheel: WheelFiles) -> None:
+        """Files out of one wheel. Raises wheel.*."""
+
+        @contextmanager
+        def entries() -> Iterator[list[LayerEntry]]:
+            self._progress(f"fetching {wheel.name} {wheel.version}", 0, 0, "")
+            architecture = self._make.architecture
+            path = self._make.wheels.fetch(wheel.name, wheel.version, wheel.sha256, architecture, self._cancelled)
+            with open_zip(path) as reader:
+                yield [
+                    LayerEntry(
+                        to, mode=int(wheel.mode, 8), content=tuple(reader.chunks(member(reader.names(), name, wheel)))
+                    )
+                    for name, to in sorted(wheel.files.items())
+                ]
+
+        self._add("wheel", [wheel], entries)
+
+    def python(self, recipe: PythonPackages) -> None:
+        """Python packages of a lock. Raises python.*, wheel.*."""
+        line = lines_to(self._progress, f"installing Python packages of '{recipe.lock}'")
+        parts = [recipe, self._make.python.lock_digest(recipe)]
+        self._add("python", parts, lambda: self._make.python.installed(recipe, line, self._cancelled))
+
+    def go(self, program: GoProgram) -> None:
+        """Go programs of a lock. Raises go.*."""
+        go = self._make.go
+
+        @contextmanager
+        def entries() -> Iterator[list[LayerEntry]]:
+            binaries = go.obtain(program, self._context.rank, self._progress, self._cancelled)
+            to = program.to.strip("/")
+            yield [
+                LayerEntry(f"{to}/{name}", mode=0o755, content=(self._make.store.blob(binary.digest),))
+                for name, binary in sorted(binaries.items())
+            ]
+
+        self._add("go", [go.group_key(program), program.packages, program.variables, program.to], entries)
+
+    def preload(self, images: Sequence[StoredImage]) -> None:
+        """One archive with other images, for a node's runtime to import; not compressed again."""
+
+        @contextmanager
+        def entries() -> Iterator[list[LayerEntry]]:
+            self._progress(f"packing {len(images)} images", 0, 0, "")
+            yield [archive_as_entry(self._make.store, images, f"{self._context.preload_to}/images.tar")]
+
+        self._add("preload", [archive_digest(images), self._context.preload_to], entries, compress=False)
+
+    def files(self, files: Sequence[ImageFile]) -> None:
+        """The recipe's own files, links and directories. Raises artifact.bad-recipe, source.*, disk.*."""
+        entries = [self._file(file) for file in files]
+
+        @contextmanager
+        def ready() -> Iterator[list[LayerEntry]]:
+            yield entries
+
+        parts = [[each.path, each.kind, each.mode, each.uid, each.gid, each.target, _digest(each)] for each in entries]
+        self._add("files", parts, ready)
+
+    def _add(
+        self,
+        kind: str,
+        parts: Sequence[object],
+        entries: Callable[[], AbstractContextManager[Sequence[LayerEntry]]],
+        *,
+        compress: bool = True,
+    ) -> None:
+        self._make.layers.add(self._stack, kind, parts, entries, self._cancelled, compress=compress)
+
+    def _file(self, file: ImageFile) -> LayerEntry:
+        mode, owner = int(file.mode, 8), (file.user, file.group)
+        if file.directory:
+            return LayerEntry(file.path, "dir", mode if file.mode != "644" else 0o755, *owner)
+        if file.link is not None:
+            return LayerEntry(file.path, "link", 0o777, *owner, target=file.link)
+        if file.content is not None:
+            data = file.content.encode()
+        elif file.file:
+            data = beside(self._context, file.file)
+        else:
+            source, path = named_source(self._context, file.source or "")
+            data = next(iter(self._make.sources.read(source, [path], self._cancelled).values()))
+        return LayerEntry(file.path, "file", mode, *owner, (data,))
+
+
+def beside(context: ImageContext, name: str) -> bytes:
+    """A file beside the stack file. Raises artifact.bad-recipe."""
+    base = context.directory.resolve()
+    path = (context.directory / name).resolve()
+    if not path.is_relative_to(base) or not path.is_file():
+        raise MlstackError(
+            "artifact.bad-recipe",
+            f"The recipe of {context.image.ref} names a file '{name}' that is not there",
+            why=f"looked in {context.directory}",
+            remedy="correct the recipe",
+        )
+    with guard(path):
+        return path.read_bytes()
+
+
+def named_source(context: ImageContext, text: str) -> tuple[Source, str]:
+    """``name:path`` as the source and the path in it. Raises artifact.bad-recipe."""
+    name, _, path = text.partition(":")
+    source = context.sources.get(name)
+    if source is None or not path:
+        raise MlstackError(
+            "artifact.bad-recipe",
+            f"The recipe of {context.image.ref} names a source '{text}'",
+            why=did_you_mean(name, list(context.sources)) or "it has no sources",
+            remedy="write it as <source name>:<path inside it>",
+        )
+    return source, path
+
+
+def member(names: Sequence[str], name: str, wheel: WheelFiles) -> str:
+    """A member of a wheel. Raises wheel.no-file."""
+    if name not in names:
+        raise MlstackError(
+            "wheel.no-file",
+            f"{wheel.name} {wheel.version} has no file '{name}'",
+            why=did_you_mean(name, names) if len(names) < 2000 else "",
+            remedy="correct the recipe",
+        )
+    return name
+
+
+def lines_to(progress: Progress, what: str) -> Callable[[str], None]:
+    """A listener for a tool's lines that shows the telling ones as progress."""
+
+    def line(text: str) -> None:
+        shown = text.removeprefix("I: ").strip()
+        if text.startswith(("I: ", "Collecting ", "Downloading ", "Installing ", "Get:")):
+            progress(f"{what}: {shown[:120]}", 0, 0, "")
+
+    return line
+
+
+def _digest(entry: LayerEntry) -> str:
+    total = hashlib.sha256()
+    for part in entry.content:
+        if isinstance(part, bytes):
+            total.update(part)
+    return total.hexdigest()
