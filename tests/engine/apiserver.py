@@ -100,7 +100,10 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
     def _make_certificates(self) -> None:
         ca_key, authority = ec.generate_private_key(ec.SECP256R1()), _name("test-ca")
         self._put("ca.crt", _certificate(authority, ca_key, authority, ca_key, ca=True))
-        for file, subject, address in (("server", _name("server"), "127.0.0.1"), ("admin", _name("admin", "system:masters"), "")):
+        for file, subject, address in (
+            ("server", _name("server"), "127.0.0.1"),
+            ("admin", _name("admin", "system:masters"), ""),
+        ):
             key = ec.generate_private_key(ec.SECP256R1())
             self._put(f"{file}.key", key)
             self._put(f"{file}.crt", _certificate(subject, key, authority, ca_key, address=address))
@@ -144,6 +147,17 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
         )
         self._wait_ready()
 
+    def start_controllers(self, *names: str) -> None:
+        """Starts kube-controller-manager with these controllers."""
+        self._spawn(
+            "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfig}",
+            "--leader-elect=false",
+            f"--controllers={','.join(names)}",
+            f"--service-account-private-key-file={self.directory / 'server.key'}",
+            "--secure-port=0",
+        )
+
     def kill_api(self) -> None:
         """Kills kube-apiserver as SIGKILL does."""
         child = self._children.pop("kube-apiserver")
@@ -154,7 +168,9 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
         path = program(name)
         assert path is not None, f"{name} is not on this machine"
         log = (self.directory / f"{name}.log").open("ab")
-        self._children[name] = subprocess.Popen([str(path), *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._children[name] = subprocess.Popen(
+            [str(path), *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
         log.close()
 
     def _wait_ready(self) -> None:
@@ -164,14 +180,20 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
         while time.monotonic() < deadline:
             child = self._children["kube-apiserver"]
             if child.poll() is not None:
-                raise AssertionError(f"kube-apiserver ended: {(self.directory / 'kube-apiserver.log').read_text()[-1500:]}")
+                raise AssertionError(
+                    f"kube-apiserver ended: {(self.directory / 'kube-apiserver.log').read_text()[-1500:]}"
+                )
             try:
-                with urllib.request.urlopen(f"https://127.0.0.1:{self.port}/readyz", context=context, timeout=2) as answer:
+                with urllib.request.urlopen(
+                    f"https://127.0.0.1:{self.port}/readyz", context=context, timeout=2
+                ) as answer:
                     if answer.status == 200:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise AssertionError(f"kube-apiserver is not ready: {(self.directory / 'kube-apiserver.log').read_text()[-1500:]}")
+        raise AssertionError(
+            f"kube-apiserver is not ready: {(self.directory / 'kube-apiserver.log').read_text()[-1500:]}"
+        )
 
     def stop(self) -> None:
         for child in reversed(list(self._children.values())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -35,12 +36,19 @@ def fingerprint_of(obj: Object) -> str:
 
 
 def stamped(obj: Object, fingerprint: str, labels: Mapping[str, str] | None = None) -> Object:
-    """A copy of the object with its fingerprint as annotation and further labels; the original is left alone."""
+    """A copy of the object with its fingerprint as annotation and further labels; the original is left alone.
+
+    A Secret's ``stringData`` becomes ``data``: the server owns it under that name, and as the former it would drift for ever.
+    """
     metadata = dict(obj["metadata"])
     metadata["annotations"] = {**(metadata.get("annotations") or {}), ANNOTATION_FINGERPRINT: fingerprint}
     if labels:
         metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-    return {**obj, "metadata": metadata}
+    result = {**obj, "metadata": metadata}
+    if obj.get("kind") == "Secret" and obj.get("stringData"):
+        plain = {key: base64.b64encode(str(value).encode()).decode() for key, value in result.pop("stringData").items()}
+        result["data"] = {**(obj.get("data") or {}), **plain}
+    return result
 
 
 def owned_hash(metadata: Mapping[str, Any], manager: str = FIELD_MANAGER) -> str:

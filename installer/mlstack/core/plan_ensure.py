@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlstack.core.actions import Action, EnsureBucket, EnsureDatabase, GenerateSecret, IssueCertificate
 from mlstack.core.desired import RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.plan_base import Draft
-from mlstack.core.stackfile import SecretSpec
+
+if TYPE_CHECKING:
+    from mlstack.core.stackfile import SecretSpec
 
 
 def _secret(namespace: str, name: str) -> ResourceId:
