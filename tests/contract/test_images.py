@@ -83,9 +83,8 @@ def check_build(entry: Entry, build: Build) -> None:
     for file in build.files:
         assert not file.file or (ROOT / entry.directory / file.file).is_file(), file.file
         assert not file.source or file.source.partition(":")[0] in entry.document.spec.sources
-    assert build.user not in ("", "0", "root"), (
-        "images run as somebody" if build.entrypoint else "no entrypoint, no user"
-    )
+    assert build.user not in ("0", "root")
+    assert build.user or not build.entrypoint, "an image with a program of its own says as whom it runs"
 
 
 def module_is_locked(lock: str, package: str) -> bool:

@@ -83,6 +83,8 @@ def apply_op(obj: Object, op: PatchOp, place: Place) -> None:
         _put(holder, parts[-1], _merged(_get(holder, parts[-1]), op.merge), obj, op, place)
     elif op.append is not None:
         _put(holder, parts[-1], [*(_get(holder, parts[-1]) or []), *deepcopy(op.append)], obj, op, place)
+    elif op.set is None:
+        raise _error("stack.patch-path", f"nothing to do at '{op.path}'", place, "give set, merge, append or remove")
     else:
         _put(holder, parts[-1], deepcopy(op.set), obj, op, place)
 

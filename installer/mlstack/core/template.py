@@ -19,7 +19,8 @@ _MARK = "\x01"
 class Templates:
     """Renders templates, values and conditions in one context. Create one for a render; compiled text is kept.
 
-    Beyond Jinja2's own there is one filter: ``bytes``, a quantity as a whole number. marks: the delimiters of expressions; samples use others, since workflow engines own ``{{ }}``.
+    Beyond Jinja2's own there is one filter: ``bytes``, a quantity as a whole number.
+    marks: the delimiters of expressions; samples use others, since workflow engines own ``{{ }}``.
     """
 
     def __init__(self, marks: tuple[str, str] = ("{{", "}}")) -> None:
@@ -58,8 +59,9 @@ class Templates:
         try:
             return load_objects(text, file)
         except MlstackError as error:
-            line = error.place.line if error.place else 0
-            shown = text.splitlines()[line - 1].strip() if 0 < line <= text.count("\n") + 1 else ""
+            lines = text.splitlines() or [""]
+            line = min(error.place.line if error.place else 1, len(lines))  # YAML may complain behind the end
+            shown = lines[line - 1].strip()
             place = Place(file, self._line_in_template(source, file, context, line))
             why = f"line {line} of the rendered text: {shown[:120]}"
             raise _error(
