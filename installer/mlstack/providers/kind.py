@@ -23,7 +23,7 @@ from mlstack.providers.ownership import Ownership, Record
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 ROLE_LABEL = "io.x-k8s.kind.role"
-_STOP_SECONDS = 5
+_STOP_SECONDS = 3
 
 
 @dataclass(frozen=True)

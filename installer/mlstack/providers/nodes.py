@@ -13,15 +13,16 @@ from mlstack.core.ports import ContainerInfo, Engine, Process
 T = TypeVar("T")
 _CTR = ("ctr", "-n", "k8s.io")
 _IMPORT = 1800.0
-POD_SECONDS, SYSTEM_SECONDS = 9, 3
-"""How long stop waits for the workloads, then for the control plane, before it kills what is left."""
+POD_SECONDS, SYSTEM_SECONDS = 8, 11
+"""Seconds after its begin when a stop kills the workloads, then the control plane, that have not ended by themselves."""
 
 # Pods first, the control plane after them, so that a database's last writes still meet a working node; everything in
 # parallel. Each container gets the stop signal its image names. The shims would sit out systemd's own 60 s.
 STOP_SCRIPT = r"""
 set -u
-workload_seconds=$1 system_seconds=$2
-export NS=k8s.io
+workload_deadline=$1 system_deadline=$2
+NS=k8s.io
+SECONDS=0
 select_tasks() {
     wanted=$(ctr -n $NS containers ls -q "$1" | sort)
     running=$(ctr -n $NS tasks ls | awk '$3 == "RUNNING" {print $1 " " $2}' | sort)
@@ -31,7 +32,8 @@ end_tasks() {
     tasks=$(select_tasks "$1")
     [ -n "$tasks" ] || return 0
     awk '{print $1}' <<<"$tasks" | xargs -r -n 1 -P 8 ctr -n $NS tasks kill 2>/dev/null
-    timeout "$2" bash -c 'for pid in "$@"; do tail --pid="$pid" -s 0.1 -f /dev/null; done' _ $(awk '{print $2}' <<<"$tasks")
+    patience=$(($2 > SECONDS ? $2 - SECONDS : 1))
+    timeout "$patience" bash -c 'for pid in "$@"; do tail --pid="$pid" -s 0.1 -f /dev/null; done' _ $(awk '{print $2}' <<<"$tasks")
     left=$(select_tasks "$1")
     [ -n "$left" ] || return 0
     awk '{print "killed " $1}' <<<"$left"
@@ -40,11 +42,10 @@ end_tasks() {
 container='labels."io.cri-containerd.kind"==container'
 namespace='labels."io.kubernetes.pod.namespace"'
 systemctl stop kubelet
-end_tasks "$container,$namespace!=kube-system" "$workload_seconds"
-end_tasks "$container,$namespace==kube-system" "$system_seconds"
+end_tasks "$container,$namespace!=kube-system" "$workload_deadline"
+end_tasks "$container,$namespace==kube-system" "$system_deadline"
 systemctl stop containerd
-pids=$(pidof containerd-shim-runc-v2) && kill -KILL $pids
-ctr_pause=$(pidof pause) && kill -KILL $ctr_pause
+pids=$(pidof containerd-shim-runc-v2 pause) && kill -KILL $pids
 sync
 exit 0
 """
