@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ class OrasRegistry:
         url = f"{client.prefix}://{_address(host)}/v2/{path}"
         with _faults(host):
             # the undecorated method: oras' own retry sleeps for minutes; falling back to another source is our answer
-            request: Any = type(client).do_request.__wrapped__  # type: ignore[attr-defined]
+            request: Any = type(client).do_request.__wrapped__
             try:
                 response: requests.Response = request(client, url, "GET", headers={"Accept": _ACCEPT}, stream=stream)
             except ValueError as error:
@@ -122,12 +123,6 @@ class OrasRegistry:
 
     def _client(self, host: str, timeout: float) -> oras.provider.Registry:
         import oras.provider
-        from requests.adapters import HTTPAdapter
-
-        class Adapter(HTTPAdapter):
-            def send(self, request: Any, **options: Any) -> Any:
-                options["timeout"] = options.get("timeout") or timeout
-                return super().send(request, **options)
 
         name = host.removeprefix("http://")
         plain = host.startswith("http://") or name in self._insecure or _is_loopback(name)
@@ -138,12 +133,11 @@ class OrasRegistry:
             tls_verify=self._ca_file or True,
             auth_backend="token",
         )
-        client.session.mount("http://", Adapter())
-        client.session.mount("https://", Adapter())
+        # oras sets no time limit of its own
+        client.session.request = partial(client.session.request, timeout=timeout)  # type: ignore[method-assign]
         if self._proxy and not _is_loopback(name):
             client.session.proxies = {"http": self._proxy, "https": self._proxy}
         if credential:
-            client.session.auth = None
             client.auth.set_basic_auth(credential.user, credential.password)
             client.auth = _EitherAuth(client.auth)
         return client

@@ -32,7 +32,7 @@ def hostile(archive: Path, why: str) -> MlstackError:
 def check_name(archive: Path, name: str) -> str:
     """A member's path if it stays inside the archive. Raises artifact.hostile-archive."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
+    if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
         raise hostile(archive, f"member '{name[:200]}' leads out of it")
     return str(path)
 
@@ -51,6 +51,8 @@ class ZipReader:
         total = sum(info.file_size for info in infos)
         if len(infos) > MAX_FILES or total > MAX_TOTAL:
             raise hostile(path, f"it announces {len(infos)} files of {human(total)}")
+        if any("\\" in info.filename for info in infos):
+            raise hostile(path, "a member's name holds a backslash")
         self._members = {check_name(path, info.filename): info for info in infos}
         if len(self._members) != len(infos):
             raise hostile(path, "it holds the same name twice")
