@@ -100,7 +100,8 @@ class Images(Protocol):
 class ClusterProvider(Protocol):
     """A way to have a cluster. Every method is idempotent; errors name what was found and the remedy."""
 
-    type: str
+    @property
+    def type(self) -> str: ...
 
     def preflight(self, spec: ClusterSpec) -> Sequence[MlstackError]: ...
     def observe(self, spec: ClusterSpec) -> ClusterFacts: ...

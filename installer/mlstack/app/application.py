@@ -1,0 +1,189 @@
+"""The use cases behind the commands (``cli.usecases.App``): each hands over to the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlstack.core.config import Resolved
+
+if TYPE_CHECKING:
+    from mlstack.app.session import Session
+    from mlstack.core.actions import Plan, Report
+    from mlstack.core.events import LogLine
+    from mlstack.core.results import (
+        Check,
+        Credential,
+        ImageInfo,
+        ObjectDiff,
+        PruneResult,
+        SampleInfo,
+        SampleResult,
+        StackInfo,
+        Status,
+        TestReport,
+        VersionInfo,
+    )
+
+
+class Application:
+    """One configuration's use cases. Imports happen inside, so that a command loads only what it uses."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def config(self) -> Resolved:
+        """The configuration in force, with origins."""
+        return self._session.resolved
+
+    def up(self, confirm: Callable[[Sequence[str]], bool], host_changes: bool) -> Report:
+        """Brings the platform to what is wanted."""
+        from mlstack.app.lifecycle import carry_out
+
+        return carry_out(self._session, "up", confirm, host_changes)
+
+    def down(self, purge: bool) -> Report:
+        """Takes the platform away."""
+        from mlstack.app.lifecycle import down
+
+        return down(self._session, purge)
+
+    def start(self) -> Report:
+        """Starts a stopped platform."""
+        from mlstack.app.lifecycle import carry_out
+
+        return carry_out(self._session, "start", lambda _changes: True, self._session.config.host.changes)
+
+    def stop(self) -> Report:
+        """Stops the platform and keeps everything."""
+        from mlstack.app.lifecycle import carry_out
+
+        return carry_out(self._session, "stop", lambda _changes: True, host_changes=False)
+
+    def plan(self, command: str = "up") -> Plan:
+        """What a command would do."""
+        from mlstack.app.lifecycle import show_plan
+
+        return show_plan(self._session, command)
+
+    def diff(self) -> Sequence[ObjectDiff]:
+        """How the platform differs from what is wanted."""
+        from mlstack.app.reading import diff
+
+        return diff(self._session)
+
+    def status(self) -> Status:
+        """How the platform is."""
+        from mlstack.app.reading import status
+
+        return status(self._session)
+
+    def logs(self, stack: str, follow: bool, tail: int) -> Iterator[LogLine]:
+        """The log lines of a stack's programs."""
+        from mlstack.app.reading import logs
+
+        return logs(self._session, stack, follow, tail)
+
+    def samples(self) -> Sequence[SampleInfo]:
+        """The samples that can be run."""
+        from mlstack.app.listing import samples
+
+        return samples(self._session)
+
+    def run_sample(self, name: str, params: Mapping[str, str], watch: bool) -> SampleResult:
+        """Runs a sample."""
+        from mlstack.app.using import run_sample
+
+        return run_sample(self._session, name, params, watch)
+
+    def credentials(self, name: str | None) -> Sequence[Credential]:
+        """The generated logins."""
+        from mlstack.app.using import credentials
+
+        return credentials(self._session, name)
+
+    def doctor(self, fix: bool) -> Sequence[Check]:
+        """Checks of host and platform."""
+        from mlstack.app.doctor import doctor
+
+        return doctor(self._session, fix)
+
+    def stacks(self) -> Sequence[StackInfo]:
+        """The stacks of the catalogue."""
+        from mlstack.app.listing import stack_infos
+
+        return stack_infos(self._session, addons=False)
+
+    def addons(self) -> Sequence[StackInfo]:
+        """The addons of the catalogue."""
+        from mlstack.app.listing import stack_infos
+
+        return stack_infos(self._session, addons=True)
+
+    def set_addon(self, name: str, enabled: bool) -> Report:
+        """Switches an addon on or off and brings the platform to that."""
+        from mlstack.app.addons import set_addon
+
+        return set_addon(self._session, name, enabled)
+
+    def images(self) -> Sequence[ImageInfo]:
+        """The images the configuration needs."""
+        from mlstack.app.imaging import images
+
+        return images(self._session)
+
+    def build_images(self, refs: Sequence[str]) -> Report:
+        """Brings images into the store."""
+        from mlstack.app.imaging import build
+
+        return build(self._session, refs)
+
+    def load_images(self, refs: Sequence[str]) -> Report:
+        """Loads images into the nodes."""
+        from mlstack.app.imaging import load
+
+        return load(self._session, refs)
+
+    def prune_images(self, all: bool) -> PruneResult:
+        """Trims the caches."""
+        from mlstack.app.imaging import prune
+
+        return prune(self._session, all)
+
+    def test(self, stack: str | None, junit: Path | None) -> TestReport:
+        """Checks the running platform by using it."""
+        from mlstack.app.using import test
+
+        return test(self._session, stack, junit)
+
+    def support_bundle(self, path: Path) -> Path:
+        """Collects what a bug report needs."""
+        from mlstack.app.support import support_bundle
+
+        return support_bundle(self._session, path)
+
+    def version(self) -> VersionInfo:
+        """Versions for a bug report."""
+        from mlstack.app.listing import version
+
+        return version(self._session)
+
+    def dev_new(self, kind: str, name: str, version: str) -> Path:
+        """Makes a new stack or addon."""
+        from mlstack.app.developing import dev_new
+
+        return dev_new(self._session, kind, name, version)
+
+    def dev_lock(self, stack: str) -> Sequence[Path]:
+        """Writes the image digests of a stack."""
+        from mlstack.app.developing import dev_lock
+
+        return dev_lock(self._session, stack)
+
+    def dev_golden(self, stack: str) -> Sequence[Path]:
+        """Writes the golden output of a stack."""
+        from mlstack.app.developing import dev_golden
+
+        return dev_golden(self._session, stack)

@@ -1,0 +1,57 @@
+"""What an instance remembers besides its configuration file: addons switched by command, host ports of its cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlstack.core.config import Resolved
+
+
+class Choices:
+    """A small JSON file in the instance's directory. A file that cannot be read counts as empty: all of it can be made anew."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, Any]:
+        """Everything remembered."""
+        try:
+            data = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def write(self, **values: Any) -> None:
+        """Adds values and writes the file, all of it or nothing."""
+        data = {**self.read(), **values}
+        fresh = self._path.with_suffix(".new")
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(data, file)
+        fresh.replace(self._path)
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Endpoint name -> host port of the cluster that was made last."""
+        found = self.read().get("ports")
+        return {str(name): int(port) for name, port in found.items()} if isinstance(found, dict) else {}
+
+    @property
+    def addons(self) -> Mapping[str, bool]:
+        """Addon name -> whether it was switched on or off by command."""
+        found = self.read().get("addons")
+        return {str(name): bool(on) for name, on in found.items()} if isinstance(found, dict) else {}
+
+    def as_sets(self, resolved: Resolved) -> tuple[str, ...]:
+        """The remembered addons as ``--set`` arguments, for those the user's own sources say nothing of."""
+        said = ("file", "env", "flag")
+        return tuple(
+            f"addons.{name}.enabled={str(on).lower()}"
+            for name, on in sorted(self.addons.items())
+            if resolved.origin_of(("addons", name, "enabled")).kind not in said
+        )

@@ -1,0 +1,183 @@
+"""Up, down, start, stop, plan: observe, plan, agree, run. The engine does the work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mlstack.app import observing
+from mlstack.app.target import VOLUMES, wanted
+from mlstack.core.actions import Plan, Report, RunPlaybook
+from mlstack.core.desired import Facts
+from mlstack.core.errors import ExitCode, MlstackError, Problems
+from mlstack.core.events import Message
+from mlstack.core.model import ClusterFacts, ClusterState
+from mlstack.core.plan import plan_down, plan_start, plan_stop, plan_up
+from mlstack.core.ports import Kube
+from mlstack.engine.access import ClusterAccess
+from mlstack.engine.context import Ports
+from mlstack.engine.lock import HostLock, identity
+from mlstack.engine.run import Runner
+
+if TYPE_CHECKING:
+    from mlstack.app.session import Session
+
+Confirm = Callable[[Sequence[str]], bool]
+
+
+def make_plan(session: Session, command: str, kube: Kube | None, cluster: ClusterFacts) -> tuple[Plan, Facts]:
+    """The plan of a command with the facts it was made from."""
+    stacks = session.stacks if command in ("up", "start") else ()
+    facts = observing.observe(session, stacks, kube, cluster)
+    if command == "up":
+        return plan_up(wanted(session), facts, session.abilities), facts
+    if command == "start":
+        return plan_start(session.name, facts, session.stacks), facts
+    if command == "stop":
+        return plan_stop(session.name, facts), facts
+    return plan_down(session.name, facts, session.abilities), facts
+
+
+def show_plan(session: Session, command: str) -> Plan:
+    """What a command would do; changes nothing."""
+    cluster = observing.observe_cluster(session)
+    kube = session.connect() if cluster.state is ClusterState.RUNNING else None
+    try:
+        return make_plan(session, command, kube, cluster)[0]
+    finally:
+        if kube is not None:
+            kube.close()
+
+
+def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bool, purge: bool = False) -> Report:
+    """Runs a command under the instance's lock. Raises ``lock.held``, preflight Problems and what planning raises."""
+    lost: list[str] = []
+    with HostLock(session.directory, command):
+        _tell_unfinished(session, command)
+        cluster = observing.observe_cluster(session)
+        access = ClusterAccess(
+            session.connect, session.name, identity(session.directory, command), lambda: lost.append("lease")
+        )
+        try:
+            kube = access.reader() if cluster.state is ClusterState.RUNNING else None
+            plan, facts = make_plan(session, command, kube, cluster)
+            if purge and not session.abilities.makes_cluster:
+                plan = plan_down(session.name, facts, session.abilities, purge=True)
+            if command == "up":
+                _preflight(session, plan, facts)
+                _agree(plan, facts, confirm, host_changes)
+                _remember_ports(session, cluster)
+            report = _runner(session, access, facts, lost).run(plan)
+        finally:
+            access.close()
+    return report
+
+
+def run_plan(session: Session, command: str, plan: Plan, facts: Facts) -> Report:
+    """Carries out a ready-made plan under the instance's lock. Raises ``lock.held``."""
+    lost: list[str] = []
+    with HostLock(session.directory, command):
+        access = ClusterAccess(session.connect, session.name, identity(session.directory, command))
+        try:
+            return _runner(session, access, facts, lost).run(plan)
+        finally:
+            access.close()
+
+
+def down(session: Session, purge: bool) -> Report:
+    """Takes the instance away. purge: its data and its directory as well."""
+    report = carry_out(session, "down", lambda _changes: True, host_changes=False, purge=purge)
+    if report.ok:
+        _clear(session, keep=() if purge else (VOLUMES,))
+    return report
+
+
+def _clear(session: Session, keep: Sequence[str]) -> None:
+    """Removes the instance's files but those to keep; an empty directory goes too, and its parents when they are empty."""
+    directory = session.directory
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if path.name in keep and any(path.iterdir()):
+            continue
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except PermissionError as error:
+            raise MlstackError(
+                "down.not-removed",
+                f"cannot remove {path}",
+                why=str(error.strerror),
+                remedy=f"the volumes hold files of other users: sudo rm -rf {directory}",
+            ) from None
+    for folder in (directory, directory.parent, session.paths.state / "ansible", session.paths.state):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: list[str]) -> Runner:
+    from mlstack.adapters.certificates import OwnAuthority
+    from mlstack.adapters.database import PodDatabase
+    from mlstack.adapters.objectstore import MinioStore
+
+    return Runner(
+        spec=session.spec,
+        access=access,
+        ports=Ports(
+            images=session.images,
+            provider=session.provider,
+            playbooks=session.playbooks,
+            object_store=MinioStore,
+            database=PodDatabase,
+            certificates=OwnAuthority(),
+        ),
+        journal=observing.journal(session),
+        durations=observing.durations(session),
+        emit=session.emit,
+        cancelled=lambda: bool(lost) or session.cancelled(),
+        inventories=facts.inventory,
+    )
+
+
+def _tell_unfinished(session: Session, command: str) -> None:
+    """Says that an earlier run was cut off, for the user to know why there is work to do."""
+    unfinished = observing.journal(session).unfinished()
+    if unfinished:
+        session.emit(Message(text=f"an earlier '{unfinished['command']}' was cut off; '{command}' goes on from there"))
+
+
+def _preflight(session: Session, plan: Plan, facts: Facts) -> None:
+    """Everything that stands in the way of making or starting the cluster, at once, before anything is changed."""
+    if facts.cluster.state is ClusterState.RUNNING or any(isinstance(action, RunPlaybook) for action in plan.actions):
+        problems = [one for one in session.provider.preflight(session.spec) if _counts(one, facts)]
+    else:
+        problems = list(session.provider.preflight(session.spec))
+    if problems:
+        what = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise Problems("preflight.failed", f"{what} found before anything was changed", problems, ExitCode.PREFLIGHT)
+
+
+def _counts(problem: MlstackError, facts: Facts) -> bool:
+    """Whether a finding matters: what the host playbook is about to mend does not, nor does the room for a cluster that runs."""
+    if facts.cluster.state is ClusterState.RUNNING:
+        return problem.code not in ("preflight.memory", "preflight.cores", "preflight.disk", "preflight.port")
+    return problem.code not in ("preflight.engine", "preflight.capabilities", "preflight.inotify")
+
+
+def _agree(plan: Plan, facts: Facts, confirm: Confirm, host_changes: bool) -> None:
+    """Asks before the host is changed. Raises ``host.changes-refused``."""
+    if not any(isinstance(action, RunPlaybook) for action in plan.actions):
+        return
+    changes = facts.host.changes or ("start the container engine",)
+    if not host_changes or not confirm(changes):
+        raise MlstackError(
+            "host.changes-refused",
+            "the host must be prepared first, and that was not agreed to",
+            why="; ".join(changes),
+            remedy="agree with --yes, or make these changes yourself and run the command again",
+            exit_code=ExitCode.PREFLIGHT,
+        )
+
+
+def _remember_ports(session: Session, cluster: ClusterFacts) -> None:
+    """Keeps the ports of a cluster that is about to be made; one that is there keeps those it has."""
+    if cluster.state is ClusterState.ABSENT and session.abilities.makes_cluster:
+        session.choices.write(ports={mapping.name: mapping.host_port for mapping in session.spec.ports})

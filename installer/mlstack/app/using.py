@@ -1,0 +1,109 @@
+"""Uses the running platform: samples, credentials, the checks of ``mlstack test``."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlstack.app import observing
+from mlstack.app.listing import samples
+from mlstack.app.reading import endpoint_infos, stack_status
+from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
+from mlstack.core.model import ResourceId
+from mlstack.core.resolve import unknown
+from mlstack.core.results import Credential, SampleResult, StackStatus, TestReport
+from mlstack.core.sample import find_sample, sample_object
+from mlstack.engine.inventory import read_inventories
+from mlstack.engine.observe import observe_objects
+from mlstack.engine.samples import SampleRunner
+from mlstack.engine.verify import Subjects, cases, run_cases, write_junit
+
+if TYPE_CHECKING:
+    from mlstack.app.session import Session
+    from mlstack.core.ports import Kube
+
+
+def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bool) -> SampleResult:
+    """Runs a sample. Its name and parameters are checked before the cluster is asked for anything."""
+    obj, sample = sample_object(session.selection, name, params, session.render_facts)
+    with observing.reader(session) as kube:
+        return SampleRunner(kube, session.emit, session.cancelled).run(name, obj, sample.spec.results, watch)
+
+
+def credentials(session: Session, name: str | None) -> list[Credential]:
+    """The generated logins, or one of them. Raises ``credentials.unknown``."""
+    offered = {
+        secret.credential: (chosen.entry, secret)
+        for chosen in session.selection.stacks
+        for secret in chosen.entry.document.spec.secrets
+        if secret.credential
+    }
+    if name is not None and name not in offered:
+        raise MlstackError(
+            "credentials.unknown",
+            f"there is no credential '{name}'",
+            remedy=did_you_mean(name, list(offered)),
+            exit_code=ExitCode.USAGE,
+        )
+    urls = {point.credential: point for point in reversed(endpoint_infos(session)) if point.credential}
+    with observing.reader(session) as kube:
+        found = []
+        for key in [name] if name else list(offered):
+            entry, secret = offered[key]
+            values = _secret(kube, ResourceId("Secret", secret.name, entry.document.spec.namespace))
+            point = urls.get(key)
+            found.append(
+                Credential(
+                    name=key,
+                    stack=entry.name,
+                    url=point.url if point else "",
+                    doc=point.doc if point else "",
+                    values=values,
+                )
+            )
+        return found
+
+
+def _secret(kube: Kube, rid: ResourceId) -> dict[str, str]:
+    obj = kube.get(rid)
+    if obj is None:
+        raise MlstackError(
+            "credentials.not-made",
+            f"{rid} is not there yet",
+            remedy="run `mlstack up` to its end",
+            exit_code=ExitCode.NOT_READY,
+        )
+    return {key: base64.b64decode(value).decode() for key, value in (obj.get("data") or {}).items()}
+
+
+def test(session: Session, stack: str | None, junit: Path | None) -> TestReport:
+    """Checks the running platform, or one stack of it."""
+    names = [chosen.entry.name for chosen in session.selection.stacks]
+    if stack and stack not in names:
+        raise unknown("stack", stack, names)
+    from mlstack.adapters.reach import reach
+
+    with observing.reader(session) as kube:
+
+        def state_of(name: str) -> StackStatus:
+            live = observe_objects(kube, session.name, session.stacks, read_inventories(kube, session.name))
+            return stack_status(kube, next(one for one in session.stacks if one.name == name), live)
+
+        subjects = Subjects(
+            stacks=names,
+            state_of=state_of,
+            endpoints=endpoint_infos(session),
+            reach=reach,
+            samples=samples(session),
+            run=lambda name: run_sample(session, name, {}, watch=True),
+            expected=lambda name: list(find_sample(session.selection, name)[1].spec.results),
+        )
+        began = time.monotonic()
+        results = run_cases(list(cases(subjects, stack or "")), session.emit, session.cancelled)
+    report = TestReport(cases=tuple(results), seconds=time.monotonic() - began, junit=junit)
+    if junit:
+        write_junit(results, junit)
+    return report
