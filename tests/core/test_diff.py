@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from objects import deployment, obj
 
@@ -16,10 +16,12 @@ from mlstack.core.model import ANNOTATION_FINGERPRINT, ResourceId
 RID = ResourceId("ConfigMap", "c", "ns")
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(min_size=1), VALUES, max_size=6))
 def test_the_fingerprint_ignores_key_order_and_our_own_annotation(body):
     one = {**obj("Thing", "t", "ns"), "spec": body}
@@ -28,6 +30,7 @@ def test_the_fingerprint_ignores_key_order_and_our_own_annotation(body):
     assert fingerprint == fingerprint_of(other) == fingerprint_of(stamped(one, fingerprint))
 
 
+@settings(max_examples=40, deadline=None)
 @given(VALUES, VALUES)
 def test_different_specs_have_different_fingerprints(first, second):
     same = first == second and repr(first) == repr(second)
