@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from mlstack.app import observing
 from mlstack.core.actions import Action, LoadImage, ObtainImage, Plan, Report
 from mlstack.core.desired import Facts
 from mlstack.core.errors import MlstackError
-from mlstack.core.model import ClusterState
 from mlstack.core.resolve import unknown
 from mlstack.core.results import ImageInfo, PruneResult
 
@@ -93,11 +93,17 @@ def _run(session: Session, command: str, actions: Sequence[Action], facts: Facts
 
 
 def prune(session: Session, everything: bool) -> PruneResult:
-    """Deletes what no configuration of the shipped catalogue needs, and the build caches; with ``everything`` the rest too."""
-    from mlstack.artifacts.pruning import prune_caches
+    """Deletes images that this configuration does not need, and what only builds need; with ``everything`` all images too.
 
-    if everything and observing.observe_cluster(session).state is ClusterState.ABSENT:
-        keep: set[str] = set()
-    else:
-        keep = set() if everything else session.artifacts.images.keys()
-    return prune_caches(session.paths, session.artifacts.images.store, keep)
+    Images of other configurations come back from their recipes when they are needed.
+    """
+    from mlstack.artifacts import prune as pruning
+
+    backends = session.artifacts.images
+    before = pruning.usage(session.paths)
+    freed = pruning.prune(backends.store, set() if everything else backends.keys())
+    freed += pruning.trim(session.paths, backends.store)
+    after = pruning.usage(session.paths)
+    parts = dataclasses.asdict(before)
+    removed = tuple(name for name, size in parts.items() if size > getattr(after, name))
+    return PruneResult(removed=removed, freed=freed, left=after.total)
