@@ -1,0 +1,62 @@
+"""Fixtures: the platform under test (the one that is up, else one made for the run and taken down after it)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import kubernetes
+import pytest
+
+from e2e.platform import COMMAND, Platform
+
+OUT = Path(__file__).parent / "out"
+
+
+def _ready(platform: Platform) -> bool:
+    run = platform.cli("status", "--json", check=False)
+    return run.code == 0 and json.loads(run.out)["ready"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that replace or stop the platform run last, in the order of their ``last`` mark."""
+    items.sort(key=lambda item: getattr(item.get_closest_marker("last"), "args", (0,))[0])
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """The instance MLSTACK_E2E_NAME (``default``) when it is ready, else one named ``e2e``, removed at the end."""
+    wanted = Platform(os.environ.get("MLSTACK_E2E_NAME", "default"))
+    if _ready(wanted):
+        yield wanted
+        return
+    made = Platform(os.environ.get("MLSTACK_E2E_NAME", "e2e"))
+    OUT.mkdir(exist_ok=True)
+    with (OUT / "up.log").open("w") as log:
+        # The plain progress goes to the terminal of the run: a long build must not look dead.
+        argv = made.argv("up", "--yes", "--plain")
+        code = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=5000, check=False).returncode
+        log.write(f"{' '.join(argv)} ended with {code}\n")
+    assert code == 0, f"{' '.join(COMMAND)} up ended with {code}"
+    yield made
+    made.cli("down", "--purge", "--yes", timeout=300)
+
+
+@pytest.fixture(scope="session")
+def core(platform: Platform) -> kubernetes.client.CoreV1Api:
+    """The cluster's core API."""
+    return platform.core()
+
+
+@pytest.fixture(autouse=True)
+def _support_bundle(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A failed test leaves the platform's logs and events under ``e2e/out``."""
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed and "platform" in request.fixturenames:
+        OUT.mkdir(exist_ok=True)
+        platform: Platform = request.getfixturevalue("platform")
+        platform.cli("support-bundle", "-o", str(OUT / f"{request.node.name}.tar.gz"), check=False)
