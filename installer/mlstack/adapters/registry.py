@@ -134,7 +134,7 @@ class OrasRegistry:
             auth_backend="token",
         )
         # oras sets no time limit of its own
-        client.session.request = partial(client.session.request, timeout=timeout)  # type: ignore[method-assign]
+        client.session.request = partial(client.session.request, timeout=timeout)
         if self._proxy and not _is_loopback(name):
             client.session.proxies = {"http": self._proxy, "https": self._proxy}
         if credential:

@@ -124,6 +124,12 @@ def batches(units: Sequence[Unit]) -> list[list[Unit]]:
 
 
 def _agree(one: Unit, other: Unit) -> bool:
+    if executable_name(one.package) == executable_name(other.package) or _of_main(one) != _of_main(other):
+        return False
     shared = one.variables.keys() & other.variables.keys()
-    same = all(one.variables[symbol] == other.variables[symbol] for symbol in shared)
-    return same and executable_name(one.package) != executable_name(other.package)
+    return all(one.variables[symbol] == other.variables[symbol] for symbol in shared)
+
+
+def _of_main(unit: Unit) -> dict[str, str]:
+    """Variables of package main: in one build they would reach every program."""
+    return {symbol: value for symbol, value in unit.variables.items() if symbol.startswith("main.")}

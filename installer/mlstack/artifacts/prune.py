@@ -1,0 +1,147 @@
+"""Frees disk: entries that no recipe of this version names, blobs that no entry needs, and caches that builds can do without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlstack.artifacts.disk import guard, owner_is_gone
+from mlstack.artifacts.store import Store
+from mlstack.core.model import Paths
+
+YOUNG = 3600.0
+"""Seconds during which a blob without an entry is left alone: a build beside us may be about to record it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes on disk by part. store: blobs of all images and tools; the rest can be had again at the price of time."""
+
+    store: int
+    go_build: int
+    go_modules: int
+    downloads: int
+    toolchains: int
+    other: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.store + self.go_build + self.go_modules + self.downloads + self.toolchains + self.other
+
+
+def usage(paths: Paths) -> Usage:
+    """What the caches take on disk (allocated bytes; hard links counted once)."""
+    known = {
+        "store": paths.store,
+        "go_build": paths.go / "build",
+        "go_modules": paths.go / "mod",
+        "downloads": paths.downloads,
+        "toolchains": paths.cache / "toolchains",
+    }
+    sizes = {name: tree_size(path) for name, path in known.items()}
+    return Usage(**sizes, other=max(0, tree_size(paths.cache) - sum(sizes.values())))
+
+
+def prune(store: Store, keep: Iterable[str], young: float = YOUNG) -> int:
+    """Removes images and tools whose keys are not in ``keep``, then all that nothing needs any more; returns bytes freed.
+
+    Layers and programs stay as long as an image that is kept holds their blob; temporary files of dead processes go.
+    """
+    wanted = set(keep)
+    entries = store.entries()
+    kept = [entry for entry in entries if entry.key in wanted]
+    needed = {digest for entry in kept for digest in entry.blobs}
+    for entry in entries:
+        if entry.key in wanted:
+            continue
+        if entry.kind == "layer" and entry.digest in needed:
+            needed |= set(entry.blobs)
+        else:
+            store.forget(entry.key)
+    return _sweep(store, needed, young) + _clean_temporary(store)
+
+
+def trim(paths: Paths, store: Store, young: float = YOUNG) -> int:
+    """Removes what only builds need: Go's build and module caches, downloads, toolchains, built programs; returns bytes freed."""
+    freed = 0
+    for entry in store.entries():
+        if entry.kind == "program":
+            store.forget(entry.key)
+    needed = {digest for entry in store.entries() for digest in entry.blobs}
+    freed += _sweep(store, needed, young) + _clean_temporary(store)
+    for path in (paths.go, paths.downloads, paths.cache / "toolchains", paths.cache / "apt", paths.cache / "logs"):
+        freed += tree_size(path)
+        remove_tree(path)
+    return freed + _clean_work(paths.cache / "work")
+
+
+def tree_size(path: Path) -> int:
+    """Allocated bytes below a directory; 0 when it is not there."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for directory, _, files in os.walk(path):
+        for name in files:
+            try:
+                stat = os.lstat(os.path.join(directory, name))  # noqa: PTH118  (hundreds of thousands of files)
+            except OSError:
+                continue
+            if stat.st_nlink > 1:
+                if (stat.st_dev, stat.st_ino) in seen:
+                    continue
+                seen.add((stat.st_dev, stat.st_ino))
+            total += stat.st_blocks * 512
+    return total
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a directory, read-only ones of Go's module cache too. Raises disk.*."""
+
+    def writable(_function: object, name: str, _error: object) -> None:
+        Path(name).parent.chmod(0o700)
+        if Path(name).is_dir() and not Path(name).is_symlink():
+            Path(name).chmod(0o700)
+            shutil.rmtree(name)
+        else:
+            Path(name).unlink(missing_ok=True)
+
+    if path.exists():
+        with guard(path):
+            shutil.rmtree(path, onerror=writable)
+
+
+def _sweep(store: Store, needed: set[str], young: float) -> int:
+    freed = 0
+    oldest = time.time() - young
+    for path in (store.root / "blobs" / "sha256").glob("*"):
+        if f"sha256:{path.name}" in needed:
+            continue
+        with guard(path):
+            stat = path.stat()
+            if stat.st_mtime <= oldest:
+                path.unlink(missing_ok=True)
+                freed += stat.st_blocks * 512
+    return freed
+
+
+def _clean_temporary(store: Store) -> int:
+    freed = 0
+    for path in (store.root / "tmp").glob("*"):
+        if owner_is_gone(path.name):
+            with guard(path):
+                freed += path.stat().st_blocks * 512
+                path.unlink(missing_ok=True)
+    return freed
+
+
+def _clean_work(directory: Path) -> int:
+    freed = 0
+    for path in directory.glob("*"):
+        if owner_is_gone(path.name):
+            freed += tree_size(path)
+            remove_tree(path)
+    return freed
