@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 OPTIONS = (
-    ("-f, --file FILE", "Configuration file. Default: mlstack.yaml here, if there is one."),
+    ("-f, --file FILE", "Configuration file. Default: mlstack.yaml, if there is one."),
     ("--name NAME", "Instance to work on. Default: mlstack."),
     ("--json", "Machine-readable output, one JSON object a line."),
     ("--plain", "Progress as plain lines, also in a terminal."),

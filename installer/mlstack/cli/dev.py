@@ -54,7 +54,8 @@ def docs(session: Session, check: bool, output: Path | None) -> ExitCode:
 
     root = find_data(session.environ)
     directory = output or root / "docs" / "reference"
-    stale = [directory / name for name, text in pages(root).items() if not _same(directory / name, text)]
+    made = pages(root)
+    stale = [directory / name for name, text in made.items() if not _same(directory / name, text)]
     if check and stale:
         names = ", ".join(path.name for path in stale)
         raise MlstackError(
@@ -62,7 +63,7 @@ def docs(session: Session, check: bool, output: Path | None) -> ExitCode:
         )
     directory.mkdir(parents=True, exist_ok=True)
     for path in stale:
-        path.write_text(pages(root)[path.name], encoding="utf-8")
+        path.write_text(made[path.name], encoding="utf-8")
     return _written(session, stale)
 
 

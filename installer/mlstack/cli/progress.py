@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mlstack.cli import words
 from mlstack.core.events import (
     Event,
     Pending,
@@ -195,3 +196,14 @@ class Run:
         step.phase, step.seconds, step.pending = phase, seconds, ()
         step.started = step.started or now - seconds
         return step
+
+
+def closing(event: RunFinished) -> str:
+    """The last line about a run: how it ended, after how long, with how much done."""
+    counts = [
+        f"{event.done} done",
+        f"{event.changed} changed",
+        *([f"{event.failed} failed"] if event.failed else []),
+        *([f"{event.blocked} not started"] if event.blocked else []),
+    ]
+    return f"{event.outcome} after {words.duration(event.seconds)}: {', '.join(counts)}"

@@ -40,8 +40,10 @@ def cli_page() -> str:
 
     parts = [f"{NOTE}\n# Commands\n\n```text\n{root.get_help(click.Context(root))}\n```\n\n{_EXIT_CODES}"]
     for path, command in _commands(root, ()):
+        names = ["-h", "--help"]
+        title = " ".join(("mlstack", *path))
         context = click.Context(
-            command, info_name=" ".join(("mlstack", *path)), terminal_width=WIDTH, max_content_width=WIDTH
+            command, info_name=title, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=names
         )
         parts.append(f"## mlstack {' '.join(path)}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)

@@ -13,6 +13,10 @@ from mlstack.core.remedies import REMEDIES
 
 CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z][a-z0-9-]*")
 _MAKERS = ("MlstackError", "Problems")
+_FILES = (".yaml", ".json", ".md", ".txt", ".py", ".sh", ".log", ".tar", ".xml", ".yml", ".mod", ".sum")
+"""Ends of literals that look like a code and are a file's name."""
+_TEXT_NAMES = ("what", "obstacle")
+"""Variables that hold a whole text; shown as a placeholder where it is not known."""
 _WHOLE = ("bug",)
 """Codes without a dot."""
 
@@ -50,7 +54,10 @@ def collect(package: Path) -> list[ErrorCode]:
     for tree in trees:
         for function in _scopes(tree):
             _read(function, domains, found)
+    templates = [pattern for tree in trees for pattern in _templates(tree)]
     for code, remedy in REMEDIES.items():
+        if any(pattern.fullmatch(code) for pattern in templates):
+            found.setdefault(code, ErrorCode(code, {"there is no {kind} '{name}'"}))
         if code in found:
             found[code].remedies.add(remedy)
     return [found[code] for code in sorted(found)]
@@ -62,6 +69,20 @@ def _direct(tree: ast.AST) -> Iterator[str]:
             code = _literal(node.args[0])
             if CODE.fullmatch(code):
                 yield code
+
+
+def _templates(tree: ast.AST) -> Iterator[re.Pattern[str]]:
+    """Patterns of the codes that are put together when they are raised (``config.unknown-{kind}``)."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and _name(node.func) in _MAKERS
+            and node.args
+            and isinstance(node.args[0], ast.JoinedStr)
+        ):
+            text = _literal(node.args[0])
+            if re.match(r"[a-z-]+\.", text):
+                yield re.compile(re.sub(r"\\{[^}]*\\}", "[a-z-]+", re.escape(text)))
 
 
 def _scopes(tree: ast.Module) -> Iterator[ast.AST]:
@@ -78,16 +99,16 @@ def _read(scope: ast.AST, domains: set[str], found: dict[str, ErrorCode]) -> Non
     assigned: dict[str, set[str]] = defaultdict(set)
     for node in ast.walk(scope):
         for name, value in _assignments(node):
-            assigned[name].add(_literal(value))
+            assigned[name].update(_texts(value, {}))
     for node in ast.walk(scope):
         if isinstance(node, ast.Call):
             _read_call(node, assigned, domains, found)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) and node.value.elts:
-            code = _literal(node.value.elts[0])
+        elif isinstance(node, ast.Tuple) and len(node.elts) > 1 and " " in _literal(node.elts[1]):
+            code = _literal(node.elts[0])
             if _is_code(code, domains):
                 entry = found.setdefault(code, ErrorCode(code))
-                texts = [_literal(element) for element in node.value.elts[1:]]
-                entry.whats.update(texts[:1])
+                texts = [_literal(element) for element in node.elts[1:]]
+                entry.whats.update({*texts[:1]} - {""})
                 entry.remedies.update({*texts[1:], *assigned["remedy"]} - {""})
 
 
@@ -120,13 +141,13 @@ def _read_call(node: ast.Call, assigned: dict[str, set[str]], domains: set[str],
 
 
 def _is_code(text: str, domains: set[str]) -> bool:
-    return bool(CODE.fullmatch(text)) and text.partition(".")[0] in domains
+    return bool(CODE.fullmatch(text)) and not text.endswith(_FILES) and text.partition(".")[0] in domains
 
 
 def _texts(node: ast.expr, assigned: dict[str, set[str]]) -> list[str]:
     """The text of an expression, or of what the name it is was assigned."""
     if isinstance(node, ast.Name):
-        return sorted(assigned.get(node.id, set()) - {""})
+        return sorted(assigned.get(node.id, set()) - {""}) or ([f"{{{node.id}}}"] if node.id in _TEXT_NAMES else [])
     if isinstance(node, ast.Call) and _name(node.func) == "did_you_mean":
         return ["did you mean '{the nearest name}'?"]
     if isinstance(node, ast.BoolOp):

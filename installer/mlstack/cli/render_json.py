@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from mlstack.core.events import EVENTS_VERSION, Event
+from mlstack.core.redact import redact
 
 
 class JsonRenderer:
@@ -20,7 +21,7 @@ class JsonRenderer:
 
     def emit(self, event: Event) -> None:
         """Writes the event."""
-        self.write(event.to_json())
+        self.write(_clean(event.to_json()))
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Writes one object; ``default=str`` names paths and enumerations."""
@@ -41,3 +42,12 @@ class JsonRenderer:
 def envelope(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """A line that is no event: ``Result`` or ``Error``, versioned like the events."""
     return {"v": EVENTS_VERSION, "type": kind, **data}
+
+
+def _clean(value: Any) -> Any:
+    """The value with what looks like a secret masked in every text of it."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {name: _clean(item) for name, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from mlstack.cli import words
-from mlstack.cli.progress import Group, Phase, Run, Step
+from mlstack.cli.progress import Group, Phase, Run, Step, closing
 from mlstack.core.events import Event, LogLine, Message, RunFinished, RunStarted, StepProgress, StepStarted, StepWaiting
 from mlstack.core.redact import redact
 
@@ -55,7 +55,7 @@ class PlainRenderer:
             case RunStarted():
                 return [self._opening(event)]
             case RunFinished():
-                return [_closing(event)]
+                return [closing(event)]
             case Message():
                 return [f"{event.level}: {event.text}" if event.level != "info" else event.text]
             case LogLine():
@@ -111,7 +111,8 @@ class PlainRenderer:
     def _due(self, step: Step, kind: str, text: str, now: float, every: float) -> bool:
         """True when it is new and the last line of this kind about the step is long enough ago."""
         key = f"{kind} {step.info.id}"
-        last, told = self._told.get(key, (step.started, ""))
+        # The first wait is told at once: it may never change again. The first progress is not: most steps are short.
+        last, told = self._told.get(key, (step.started if kind == "progress" else 0.0, ""))
         if text == told or (now - last < every and not self._verbose):
             return False
         self._told[key] = (now, text)
@@ -121,13 +122,3 @@ class PlainRenderer:
 def _done(step: Step) -> str:
     detail = f", {step.message}" if step.message else ""
     return f"done in {words.duration(step.seconds)}{'' if step.changed else ', nothing to change'}{detail}"
-
-
-def _closing(event: RunFinished) -> str:
-    counts = [
-        f"{event.done} done",
-        f"{event.changed} changed",
-        *([f"{event.failed} failed"] if event.failed else []),
-        *([f"{event.blocked} not started"] if event.blocked else []),
-    ]
-    return f"{event.outcome} after {words.duration(event.seconds)}: {', '.join(counts)}"

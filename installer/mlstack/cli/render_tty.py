@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from mlstack.cli import words
-from mlstack.cli.progress import Group, Phase, Run, Step
+from mlstack.cli.progress import Group, Phase, Run, Step, closing
 from mlstack.core.events import Event, LogLine, Message, RunFinished, RunStarted
 from mlstack.core.redact import redact
 
@@ -105,6 +105,9 @@ class TtyRenderer:
             lines = [self._group_line(group, event.time) for group in self._run.groups.values()]
         for line in lines:
             self._console.print(line, overflow="ellipsis", no_wrap=True)
+        self._console.print(
+            self._text(f"{self._run.command} '{self._run.instance}' {closing(event)}", "bold"), soft_wrap=True
+        )
 
     def _view(self) -> RenderableType:
         from rich.console import Group as Lines

@@ -132,6 +132,7 @@ class Session:
     def finish(self, report: Report, *, resume: str) -> ExitCode:
         """Tells what failed, and what to do to go on; the exit code of a run. resume: the command that goes on."""
         from mlstack.cli.failures import from_outcome
+        from mlstack.cli.words import plural
         from mlstack.core.actions import Result
 
         failed = [outcome for outcome in report.outcomes if outcome.result is Result.FAILED]
@@ -153,7 +154,7 @@ class Session:
         if report.interrupted:
             self.note(f"\nStopped. What is done is kept: '{self.command(resume)}' goes on from here.")
         elif failed:
-            rest = f"; {blocked} steps were not started because of that" if blocked else ""
+            rest = f"; {plural(blocked, 'step')} not started because of that" if blocked else ""
             self.note(f"\nNot finished{rest}. When it is mended, '{self.command(resume)}' goes on from here.")
         return exit_code(report)
 
