@@ -143,6 +143,11 @@ class KubeClient:
             return found
         return created
 
+    def review(self, obj: Object) -> Object:
+        """Asks a question that is put as an object without a name and not kept (``SelfSubjectAccessReview``)."""
+        rid = ResourceId(obj["kind"], "", api_version=obj["apiVersion"])
+        return dict(self._transport.call(self._write("POST", rid, obj, resend=lambda: None)))
+
     def replace(self, obj: Object) -> Object:
         """Replaces the object; with a resourceVersion in it, only if nobody changed it since (else kube.conflict)."""
         replaced: Object = self._transport.call(self._write("PUT", ResourceId.of(obj), obj))
