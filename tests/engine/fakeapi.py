@@ -70,14 +70,14 @@ class FakeApi:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.version = 100
+        self.retry_after = "0"
         self.pod_logs: dict[str, str] = {}
         self.directory = directory
         self.port = 0
         self.start()
 
     def start(self) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), type("Bound", (Handler,), {"api": self}))
-        self.server.daemon_threads = True
+        self.server = QuietServer(("127.0.0.1", self.port), type("Bound", (Handler,), {"api": self}))
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.kubeconfig = self.directory / "kubeconfig"
@@ -131,6 +131,15 @@ class FakeApi:
             self.put(key, obj, "MODIFIED")
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A client that hangs up in the middle is part of the tests, not worth a traceback."""
+
+    daemon_threads = True
+
+    def handle_error(self, request, client_address) -> None:
+        return
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -178,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.trouble == "429":
-            self.refuse(429, "slow down", "TooManyRequests", **{"Retry-After": "0"})
+            self.refuse(429, "slow down", "TooManyRequests", **{"Retry-After": self.api.retry_after})
             return
         if self.trouble in ("500", "503"):
             self.refuse(int(self.trouble), "trouble", "InternalError")
@@ -194,8 +203,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         parts = url.path.strip("/").split("/")
-        if parts in (["api"], ["apis"]):
-            self.answer(200, self.discovery(parts[0] == "api"))
+        if len(parts) == 1:
+            self.answer(200, {"gitVersion": "v1.36.3"} if parts == ["version"] else self.discovery(parts == ["api"]))
             return
         api_version, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
         namespace = ""
