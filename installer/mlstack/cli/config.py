@@ -48,10 +48,10 @@ Every problem is told at once, with its place: file and line, variable or flag.
 
 @make_command("validate", settings=True, help=VALIDATE)
 def validate(session: Session) -> ExitCode:
-    """Checks by opening the app, which resolves and validates everything."""
+    """Checks by opening the app, which resolves and validates everything; asking for the stacks checks names and parameters."""
     with session.work(streaming=False) as app:
         resolved = app.config
-    stacks = [name for name, stack in resolved.config.stacks.items() if stack.enabled]
+        stacks = [info.name for info in (*app.stacks(), *app.addons()) if info.enabled]
     where = resolved.file or "no configuration file"
     session.data("Valid", {"file": resolved.file, "name": resolved.config.name, "stacks": stacks})
     session.say(

@@ -10,12 +10,14 @@ from mlstack.cli.group import make_group
 from mlstack.cli.session import Session
 from mlstack.core.errors import ExitCode
 
+LIST = """List the images the configuration needs, and where they are or would come from.
+
+With --verbose, also why not from elsewhere.
+"""
 command = make_group("images", "List, build, load and clean up container images.")
 
 
-@make_command(
-    "list", settings=True, help="List the images the configuration needs, and where they are or would come from."
-)
+@make_command("list", settings=True, help=LIST)
 def list_images(session: Session) -> ExitCode:
     """Prints all images."""
     with session.work(streaming=False) as app:
@@ -26,7 +28,7 @@ def list_images(session: Session) -> ExitCode:
             image.ref,
             image.stack,
             words.size(image.size) if image.cached else "-",
-            image.source,
+            _source(image.source, verbose=session.options.verbose),
             "yes" if image.loaded else "no",
         )
         for image in found
@@ -38,6 +40,11 @@ def list_images(session: Session) -> ExitCode:
         f"{words.plural(len(found), 'image')}, {sum(image.cached for image in found)} cached, {words.size(total)}."
     )
     return ExitCode.OK
+
+
+def _source(text: str, *, verbose: bool) -> str:
+    """Where an image comes from; verbose: with the reasons against the other sources."""
+    return text if verbose else text.partition(" ")[0]
 
 
 BUILD = """Obtain images into the cache ahead of time, so that 'up' has less to do.
