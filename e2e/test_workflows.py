@@ -80,7 +80,7 @@ def test_archived_in_mysql(platform: Platform, home: dict[str, str]) -> None:
     flow = submit(platform, home["namespace"], spec)
     assert flow["status"]["phase"] == "Succeeded"
     deadline = time.monotonic() + 60
-    query = f"select phase from argo_archived_workflows where uid='{flow['metadata']['uid']}'"  # noqa: S608
+    query = f"select phase from argo_archived_workflows where uid='{flow['metadata']['uid']}'"
     rows = ""
     while not rows and time.monotonic() < deadline:
         rows = sql(platform, query)

@@ -13,9 +13,9 @@ from mlstack.core.remedies import REMEDIES
 
 CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z][a-z0-9-]*")
 _MAKERS = ("MlstackError", "Problems")
-_FILES = (".yaml", ".json", ".md", ".txt", ".py", ".sh", ".log", ".tar", ".xml", ".yml", ".mod", ".sum")
+_FILES = (".yaml", ".json", ".md", ".txt", ".py", ".sh", ".log", ".tar", ".xml", ".yml", ".lock", ".mod", ".sum")
 """Ends of literals that look like a code and are a file's name."""
-_TEXT_NAMES = ("what", "obstacle")
+_TEXT_NAMES = ("what", "obstacle", "remedy")
 """Variables that hold a whole text; shown as a placeholder where it is not known."""
 _WHOLE = ("bug",)
 """Codes without a dot."""
@@ -129,7 +129,7 @@ def _read_call(node: ast.Call, assigned: dict[str, set[str]], domains: set[str],
     code_node = keywords.get("code") or (node.args[0] if node.args else None)
     code = _literal(code_node) if code_node is not None else ""
     direct = _name(node.func) in _MAKERS and code in _WHOLE
-    if not (direct or _is_code(code, domains)):
+    if not (direct or (_is_code(code, domains) and len(node.args) + len(keywords) > 1)):
         return
     entry = found.setdefault(code, ErrorCode(code))
     texts = [text for value in node.args[1:] for text in _texts(value, assigned)]

@@ -18,18 +18,20 @@ from mlstack.engine.done import Done
 from mlstack.engine.handle_secrets import authority_bundle
 from mlstack.engine.inventory import write_inventory
 
+REMADE = frozenset({"Job", "StorageClass", "PriorityClass", "RoleBinding", "ClusterRoleBinding", "CSIDriver"})
+"""Kinds with fields that cannot be changed and that hold nothing of their own, so that they may be deleted and made anew."""
 GONE_WITHIN = 180.0
 """Seconds a deleted object's finalizers may take."""
 
 
 def apply(context: Context, action: Apply) -> Done:
-    """Applies an object. A Job, whose template cannot be changed, is made anew; one that is being deleted is waited out."""
+    """Applies an object. One of REMADE that cannot be changed is made anew; one that is being deleted is waited out."""
     kube, rid = context.access.writer(), ResourceId.of(action.object)
     obj = _trusting(action.object, authority_bundle(context, kube)) if action.ca_bundle else action.object
     try:
         answer = kube.apply(obj)
     except MlstackError as error:
-        if not (error.code == "kube.invalid" and rid.kind == "Job" and "immutable" in error.why):
+        if not (error.code == "kube.invalid" and rid.kind in REMADE and "immutable" in error.why):
             raise
         kube.delete(rid)
         wait_gone(context, kube, rid)
