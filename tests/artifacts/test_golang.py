@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ from mlstack.core.model import Paths
 from mlstack.core.recipe import GoProgram, Restore
 
 MODULE = "example.test/App"
+RUN = uuid.uuid4()
+"""Makes the modules of each run new to go's build cache."""
 MAIN = 'package main\n\nimport "example.test/App/word"\n\nvar Version = "none"\n\nfunc main() { println(word.Word, Version) }\n'
 FILES = {
     "go.mod": f"module {MODULE}\n\ngo 1.21\n",
@@ -33,7 +36,7 @@ FILES = {
     "cmd/two/main.go": "package main\n\nfunc main() { println(2) }\n",
     "cmd/bad/main.go": "package main\n\nfunc main() { undefinedThing() }\n",
     "cmd/linked/main.go": MAIN.replace("word.Word", "word.Linked"),
-    "word/word.go": 'package word\n\nconst Word = "hello"\n',
+    "word/word.go": f'package word // {RUN}\n\nconst Word = "hello"\n',
     "word/linked_upstream.txt": 'package word\n\nconst Linked = "restored"\n',
 }
 ONE = f"{MODULE}/cmd/one"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
+
+import pytest
 
 from mlstack.artifacts.prune import prune, remove_tree, tree_size, trim, usage
 from mlstack.artifacts.store import Entry, Store
+from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 
 
@@ -74,3 +78,24 @@ def test_sizes_count_hard_links_once(tmp_path: Path) -> None:
     os.link(tmp_path / "a", tmp_path / "b")
     assert tree_size(tmp_path) == 8192
     remove_tree(tmp_path / "nothing")
+
+
+def test_caches_in_use_are_left_alone(store: Store, tmp_path: Path) -> None:
+    paths = Paths(tmp_path, tmp_path / "state", tmp_path / "data")
+    paths.go.mkdir(parents=True)
+    held, free = threading.Event(), threading.Event()
+
+    def compile_something() -> None:
+        with store.lock("compile"):
+            held.set()
+            free.wait(20)
+
+    compiler = threading.Thread(target=compile_something)
+    compiler.start()
+    held.wait(10)
+    with pytest.raises(MlstackError) as caught:
+        trim(paths, store)
+    free.set()
+    compiler.join()
+    assert caught.value.code == "images.busy"
+    assert paths.go.is_dir()

@@ -56,6 +56,7 @@ class Debian:
             ]
             argv += [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
             argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude]
+            argv += ["--dpkgopt=force-unsafe-io"]  # the root is thrown away when the power fails
             argv += ['--aptopt=APT::Sandbox::User "root"', '--aptopt=Acquire::Languages "none"']
             argv += [f'--customize-hook={shlex.quote(str(path))} "$1"' for path in _hooks(recipe, work)]
             lines = source_lines(recipe.suites, host_sources(), self._architecture)
@@ -186,8 +187,8 @@ def _apt_options(state: Path, architecture: str) -> list[str]:
         "Dir::Cache": str(state),
         "Dir::Cache::archives": str(state / "archives"),
         "Dir::Etc::sourcelist": str(state / "etc" / "sources.list"),
-        "Dir::Etc::sourceparts": "-",
-        "Dir::Etc::preferencesparts": "-",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
     }
     (state / "status").touch()
     return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")] + ["-qq"]

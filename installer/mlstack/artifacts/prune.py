@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlstack.artifacts.disk import guard, owner_is_gone
 from mlstack.artifacts.store import Store
+from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 
 YOUNG = 3600.0
@@ -67,7 +68,25 @@ def prune(store: Store, keep: Iterable[str], young: float = YOUNG) -> int:
 
 
 def trim(paths: Paths, store: Store, young: float = YOUNG) -> int:
-    """Removes what only builds need: Go's build and module caches, downloads, toolchains, built programs; returns bytes freed."""
+    """Removes what only builds need: Go's build and module caches, downloads, toolchains, built programs; returns bytes freed.
+
+    Raises images.busy while a compile of any process runs, disk.*.
+    """
+    try:
+        with store.lock("compile", lambda: True):
+            return _trim(paths, store, young)
+    except MlstackError as error:
+        if error.code != "run.interrupted":
+            raise
+        raise MlstackError(
+            "images.busy",
+            "The build caches are in use",
+            why="a compile is running, of this or another mlstack process",
+            remedy="wait for it to end, then repeat the command",
+        ) from error
+
+
+def _trim(paths: Paths, store: Store, young: float) -> int:
     freed = 0
     for entry in store.entries():
         if entry.kind == "program":

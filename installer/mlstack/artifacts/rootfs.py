@@ -23,6 +23,7 @@ _DROPPED = [
     "etc/apt/sources.list",
     "etc/apt/sources.list.d/*",
     "etc/apt/apt.conf.d/99mmdebstrap",
+    "etc/dpkg/dpkg.cfg.d/99mmdebstrap",
     "etc/*-",
     "var/cache/apt/*",
     "var/cache/debconf/*",
