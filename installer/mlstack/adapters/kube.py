@@ -117,7 +117,13 @@ class KubeClient:
             delay = min(delay * 2, 1.0)
 
     def create(self, obj: Object) -> Object:
-        """Creates the object; raises kube.conflict when there is one of that name. Never makes it twice."""
+        """Creates the object; raises kube.conflict when there is one of that name. Never makes it twice.
+
+        A generateName is filled in here, not by the server, so that a lost answer can be asked for again by name.
+        """
+        metadata = obj["metadata"]
+        if "name" not in metadata:
+            obj = {**obj, "metadata": {**metadata, "name": f"{metadata['generateName']}{uuid.uuid4().hex[:6]}"}}
         rid = ResourceId.of(obj)
         mark = uuid.uuid4().hex
         metadata = {

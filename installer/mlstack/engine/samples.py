@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
 LOG_SECONDS = 10.0
 """How long the last log lines may take after the workflow's end."""
+
+_EXECUTOR = re.compile(r'^time="[^"]+" level=.* argo=true\b')
+"""What the workflow engine's executor writes into the same log about itself; nobody who runs a sample asked for it."""
 
 
 class SampleRunner:
@@ -144,7 +148,8 @@ class _Logs:
     def _stream(self, pod: str) -> None:
         try:
             for line in self._kube.logs(self._namespace, pod, MAIN_CONTAINER, follow=True):
-                self._emit(LogLine(source=pod, text=line))
+                if not _EXECUTOR.search(line):
+                    self._emit(LogLine(source=pod, text=line))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))
 
