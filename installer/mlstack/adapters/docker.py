@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,17 @@ class DockerEngine:
                     raise _failed("load", str(line["error"]))
 
     def remove_image(self, ref: str) -> None:
-        """Removes a name, and the image with its last name; one that is not there is no error."""
-        self._unless_missing(lambda api: api.remove_image(ref, force=True))
+        """Removes a name, and the image with its last name; no error when it is not there or a container still uses it."""
+        import docker.errors
+
+        def remove(api: Any) -> None:
+            try:
+                api.remove_image(ref)
+            except docker.errors.APIError as error:
+                if error.status_code != HTTPStatus.CONFLICT:
+                    raise
+
+        self._unless_missing(remove)
 
     def start(self, container: str) -> None:
         """Starts a container; a running one is left alone."""
