@@ -9,14 +9,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlstack.core.remedies import REMEDIES
+from mlstack.core.remedies import MEANINGS, REMEDIES
 
-CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z][a-z0-9-]*")
+CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _MAKERS = ("MlstackError", "Problems")
-_FILES = (".yaml", ".json", ".md", ".txt", ".py", ".sh", ".log", ".tar", ".xml", ".yml", ".lock", ".mod", ".sum")
+_FILES = (
+    ".yaml",
+    ".json",
+    ".md",
+    ".txt",
+    ".py",
+    ".sh",
+    ".log",
+    ".tar",
+    ".xml",
+    ".jsonl",
+    ".yml",
+    ".lock",
+    ".mod",
+    ".sum",
+)
 """Ends of literals that look like a code and are a file's name."""
 _TEXT_NAMES = ("what", "obstacle", "remedy")
 """Variables that hold a whole text; shown as a placeholder where it is not known."""
+_NO_CODES = ("host.changes",)
+"""Literals that look like a code and are a configuration value's path."""
 _WHOLE = ("bug",)
 """Codes without a dot."""
 
@@ -57,15 +74,16 @@ def collect(package: Path) -> list[ErrorCode]:
     templates = [pattern for tree in trees for pattern in _templates(tree)]
     for code, remedy in REMEDIES.items():
         if any(pattern.fullmatch(code) for pattern in templates):
-            found.setdefault(code, ErrorCode(code, {"there is no {kind} '{name}'"}))
+            found.setdefault(code, ErrorCode(code))
         if code in found:
             found[code].remedies.add(remedy)
+            found[code].whats.update({MEANINGS[code]} if code in MEANINGS else ())
     return [found[code] for code in sorted(found)]
 
 
 def _direct(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _name(node.func) in _MAKERS and node.args:
+        if isinstance(node, ast.Call) and _makes(node) and node.args:
             code = _literal(node.args[0])
             if CODE.fullmatch(code):
                 yield code
@@ -101,9 +119,11 @@ def _read(scope: ast.AST, domains: set[str], found: dict[str, ErrorCode]) -> Non
         for name, value in _assignments(node):
             assigned[name].update(_texts(value, {}))
     for node in ast.walk(scope):
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_code(node.value, domains):
+            found.setdefault(node.value, ErrorCode(node.value))
+        elif isinstance(node, ast.Call):
             _read_call(node, assigned, domains, found)
-        elif isinstance(node, ast.Tuple) and len(node.elts) > 1 and " " in _literal(node.elts[1]):
+        elif isinstance(node, ast.Tuple) and len(node.elts) > 1 and " " in (_literal(node.elts[1]) or " "):
             code = _literal(node.elts[0])
             if _is_code(code, domains):
                 entry = found.setdefault(code, ErrorCode(code))
@@ -140,8 +160,19 @@ def _read_call(node: ast.Call, assigned: dict[str, set[str]], domains: set[str],
         entry.remedies.update(texts[-1:] if len(texts) > 1 else [])
 
 
+def _makes(node: ast.Call) -> bool:
+    """Whether a call makes an error: ``MlstackError``, or a function of the module named for it."""
+    name = _name(node.func)
+    return name in _MAKERS or "error" in name.lower()
+
+
 def _is_code(text: str, domains: set[str]) -> bool:
-    return bool(CODE.fullmatch(text)) and not text.endswith(_FILES) and text.partition(".")[0] in domains
+    return (
+        bool(CODE.fullmatch(text))
+        and not text.endswith(_FILES)
+        and text not in _NO_CODES
+        and text.partition(".")[0] in domains
+    )
 
 
 def _texts(node: ast.expr, assigned: dict[str, set[str]]) -> list[str]:
