@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,16 @@ class Cluster:
     spec: ClusterSpec
     seconds: dict[str, float] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def control(self) -> str:
+        """The container of the control plane."""
+        return f"{self.spec.instance}-control-plane"
+
+    @property
+    def worker(self) -> str:
+        """The container of the other node."""
+        return f"{self.spec.instance}-worker"
 
     def timed(self, name: str) -> float:
         """Calls ``start``, ``stop``, ``create`` or ``delete`` and returns the seconds it took."""
@@ -78,8 +89,8 @@ def kind_provider(platform: object, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def cluster(kind_provider: KindProvider) -> Iterator[Cluster]:
     """Two nodes, so that whatever crosses nodes is in every test. Nothing of it may be left at the end."""
-    made = Cluster(kind_provider, ClusterSpec("e2e-provider", kind_provider.node.spec.kubernetes, nodes=2))
-    made.timed("delete")
+    name = f"e2e-{uuid.uuid4().hex[:6]}"
+    made = Cluster(kind_provider, ClusterSpec(name, kind_provider.node.spec.kubernetes, nodes=2))
     made.timed("create")
     try:
         yield made

@@ -16,7 +16,6 @@ from mlstack.core.model import ClusterState
 pytestmark = pytest.mark.cluster
 STOP_SECONDS, START_SECONDS = 20.0, 90.0
 SERVE = "mkdir -p /tmp/www && echo page > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"
-CONTROL, WORKER = "e2e-provider-control-plane", "e2e-provider-worker"
 
 
 def eventually(check: Callable[[], bool], seconds: float = 60) -> bool:
@@ -50,9 +49,9 @@ def run(core: kubernetes.client.CoreV1Api, space: str, name: str, command: str, 
     wait_for(core, space, name, {"Running"})
 
 
-def serve(core: kubernetes.client.CoreV1Api, space: str) -> str:
+def serve(cluster: Cluster, core: kubernetes.client.CoreV1Api, space: str) -> str:
     """A web server on the worker behind a Service; its pod's address."""
-    run(core, space, "web", SERVE, WORKER)
+    run(core, space, "web", SERVE, cluster.worker)
     spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
     core.create_namespaced_service(space, {"metadata": {"name": "web"}, "spec": spec})
     return str(core.read_namespaced_pod("web", space).status.pod_ip)
@@ -76,8 +75,8 @@ def page_of(cluster: Cluster, space: str, pod: str, address: str, port: int = 80
 def test_pods_reach_each_other_across_nodes_and_by_name(
     cluster: Cluster, core: kubernetes.client.CoreV1Api, space: str
 ) -> None:
-    address = serve(core, space)
-    run(core, space, "client", "exec sleep 3600", CONTROL)
+    address = serve(cluster, core, space)
+    run(core, space, "client", "exec sleep 3600", cluster.control)
     assert "page" in page_of(cluster, space, "client", address)
     service = core.read_namespaced_service("web", space).spec.cluster_ip
     assert eventually(lambda: "page" in page_of(cluster, space, "client", service, 80))
@@ -86,9 +85,9 @@ def test_pods_reach_each_other_across_nodes_and_by_name(
 
 
 def test_policies_hold_across_nodes(cluster: Cluster, core: kubernetes.client.CoreV1Api, space: str) -> None:
-    address = serve(core, space)
+    address = serve(cluster, core, space)
     for name in ("friend", "stranger"):
-        run(core, space, name, "exec sleep 3600", CONTROL)
+        run(core, space, name, "exec sleep 3600", cluster.control)
         assert "page" in page_of(cluster, space, name, address)
     policies = kubernetes.client.NetworkingV1Api(core.api_client)
     deny = {"podSelector": {}, "policyTypes": ["Ingress"]}
@@ -120,14 +119,14 @@ def ready(core: kubernetes.client.CoreV1Api) -> dict[str, bool]:
 def test_stop_is_clean_and_start_brings_every_pod_back(
     cluster: Cluster, core: kubernetes.client.CoreV1Api, space: str
 ) -> None:
-    serve(core, space)
+    serve(cluster, core, space)
     # One that does not listen to its stop signal, as the worst pod does.
-    run(core, space, "deaf", "trap '' TERM; while :; do sleep 1; done", WORKER)
+    run(core, space, "deaf", "trap '' TERM; while :; do sleep 1; done", cluster.worker)
     before = ready(core)
     assert all(before.values())
     stopped = cluster.timed("stop")
     assert cluster.provider.observe(cluster.spec).state is ClusterState.STOPPED
-    codes = {node: cluster.provider.engine.logs(node, 5) for node in (CONTROL, WORKER)}
+    codes = {node: cluster.provider.engine.logs(node, 5) for node in (cluster.control, cluster.worker)}
     assert all("Halting system" in log for log in codes.values()), codes
     started = cluster.timed("start")
     after = ready(cluster.core())
@@ -137,10 +136,10 @@ def test_stop_is_clean_and_start_brings_every_pod_back(
 
 
 def test_a_dead_node_is_noticed_and_brought_back(cluster: Cluster, core: kubernetes.client.CoreV1Api) -> None:
-    cluster.provider.engine.stop(WORKER, 0)
+    cluster.provider.engine.stop(cluster.worker, 0)
     facts = cluster.provider.observe(cluster.spec)
     assert facts.state is ClusterState.STOPPED
-    assert WORKER in facts.detail
+    assert cluster.worker in facts.detail
     cluster.timed("start")
     assert cluster.provider.observe(cluster.spec).state is ClusterState.RUNNING
     assert all(ready(cluster.core()).values())

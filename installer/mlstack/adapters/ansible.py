@@ -154,7 +154,7 @@ class Recorder:
                 exit_code=ExitCode.INTERRUPTED,
             )
         causes = [f"task '{task}' on {host}: {why}" for task, host, why in self.failures]
-        tail = log.read_text(errors="replace").strip()[-_TAIL:]
+        tail = log.read_text(errors="replace").strip()[-_TAIL:] if log.exists() else ""
         return MlstackError(
             "playbook.failed",
             f"playbook {playbook} failed ({status})",
