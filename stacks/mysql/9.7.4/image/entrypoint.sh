@@ -39,6 +39,7 @@ fi
   echo "ALTER USER 'root'@'localhost' IDENTIFIED BY '$password';"
   if [ "$server" = mariadbd ]; then
     echo "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');"
+    echo "DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';"
     echo "FLUSH PRIVILEGES;"
   fi
 } >"$run/init.sql"
