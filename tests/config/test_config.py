@@ -301,6 +301,15 @@ def test_a_file_without_its_head():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "on", "origin"), [("", True, "choice"), ("addons: {grafana: {enabled: false}}", False, "file")]
+)
+def test_what_a_command_chose_lies_between_release_and_file(text, on, origin):
+    resolved = resolve(given_with(text, choices={"addons.grafana.enabled": True}))
+    assert resolved.config.addons["grafana"].enabled is on
+    assert resolved.origin_of(("addons", "grafana", "enabled")).kind == origin
+
+
 def test_every_fixed_field_has_a_variable_that_reaches_it():
     for name, path in variables().items():
         found, problems = from_environment({name: "1"})

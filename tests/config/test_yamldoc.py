@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from mlstack.core.errors import MlstackError, Problems
 from mlstack.core.stackfile import Patch, Stack
 from mlstack.core.yamldoc import examine, load, load_objects, validate, validate_items
 from mlstack.core.yamltree import dotted
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ BAD = [
     Bad("wrong tag", "a: !!int x\n", [("yaml.tag", 1)]),
     Bad("number as key", "a:\n  1: x\n", [("yaml.key", 2)]),
     Bad("mapping as key", "{a: 1}: x\n", [("yaml.key", 1)]),
-    Bad("control character", "a: \x01\n", [("yaml.syntax", 0)]),
+    Bad("control character", "a: 1\nb: \x01\n", [("yaml.syntax", 2)]),
     Bad("recursive", "&a [*a]\n", [("yaml.too-large", 1)]),
     Bad("deep flow", "[" * 100_000, [("yaml.syntax", 1)]),
     Bad("deep block", "- " * 100_000, [("yaml.syntax", 1)]),
@@ -187,3 +190,22 @@ def test_any_text_gives_data_or_our_errors_with_a_place(text):
         load_objects(text, "f.yaml")
     except MlstackError as error:
         assert error.place.file == "f.yaml"
+
+
+SHIPPED = sorted(ROOT.glob("stacks/*/*/stack.yaml"))[:4]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_stack_file_gives_our_errors_within_a_second(data):
+    text = data.draw(st.sampled_from(SHIPPED)).read_text(encoding="utf-8")
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.integers(0, 30)))
+        text = text[:start] + data.draw(PIECES | st.text(max_size=5)) + text[end:]
+    begun = time.process_time()
+    try:
+        validate(Stack, examine(text, "stack.yaml"))
+    except Problems as error:
+        assert error.problems and all(problem.place.file == "stack.yaml" for problem in error.problems)
+    assert time.process_time() - begun < 1

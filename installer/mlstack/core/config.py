@@ -159,9 +159,10 @@ class Config(Part):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from. kind: flag, env, file, release or default; where: the flag, the variable, ``file:line``."""
+    """Where a value came from. kind: flag, env, file, choice (made by a command before), release or default; where: the flag,
+    the variable, ``file:line``."""
 
-    kind: Literal["flag", "env", "file", "release", "default"]
+    kind: Literal["flag", "env", "file", "choice", "release", "default"]
     where: str = ""
 
     def __str__(self) -> str:

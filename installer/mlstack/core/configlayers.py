@@ -32,7 +32,8 @@ FILES = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """What the user gave. text: the file's content, None without a file; directory: of the file; cwd: of the process;
-    sets: ``--set`` arguments; flags: dotted path -> (flag's name, value); releases: name -> the tested sets that are shipped."""
+    sets: ``--set`` arguments; flags: dotted path -> value of the flag named like its last part; releases: name -> the tested
+    sets that are shipped; choices: dotted path -> what a command (``addon enable``) chose before, between release and file."""
 
     text: str | None = None
     file: str = ""
@@ -43,6 +44,7 @@ class Given:
     sets: tuple[str, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def resolve(given: Given) -> Resolved:
     problems: list[MlstackError] = []
     document = examine(given.text, given.file) if given.text is not None else None
     sources = (
+        _choice_layer(given, problems),
         _file_layer(document, given, problems),
         _environment_layer(given, problems),
         _flag_layer(given, problems),
@@ -77,6 +80,15 @@ def resolve(given: Given) -> Resolved:
     origins = {path: origin for path, (_, origin) in merged.items()}
     config = validate(Config, Document({**HEAD, **data}, given.file))
     return Resolved(config, origins, release, given.file if document else "", document)
+
+
+def _choice_layer(given: Given, problems: list[MlstackError]) -> _Layer:
+    leaves: list[tuple[ConfigPath, Any, Origin]] = []
+    for dotted_path, value in given.choices.items():
+        leaves += _checked(
+            tuple(dotted_path.split(".")), value, Origin("choice", "by command"), "chosen by command", problems
+        )
+    return _Layer(tuple(leaves))
 
 
 def _file_layer(document: Document | None, given: Given, problems: list[MlstackError]) -> _Layer:

@@ -133,7 +133,7 @@ def _examine_broken(text: str, file: str, error: yaml.YAMLError) -> Document:
     except yaml.YAMLError:
         root = None
     data, others = convert(root, file)
-    found = sorted([*(problems or [_syntax(error, file)]), *others], key=_line)
+    found = sorted([*(problems or [_syntax(error, file, text)]), *others], key=_line)
     return Document(data, file, root, tuple(found), incomplete=True)
 
 
@@ -142,12 +142,13 @@ def _sound_parts(lines: Sequence[str], file: str) -> tuple[list[str], list[Mlsta
     problems: list[MlstackError] = []
     sound = list(lines)
     for start, end in _parts(lines):
+        part = "\n" * start + "\n".join(lines[start:end])
         try:
-            compose("\n" * start + "\n".join(lines[start:end]))
+            compose(part)
         except yaml.composer.ComposerError:
             continue
         except yaml.YAMLError as error:
-            problems.append(_syntax(error, file))
+            problems.append(_syntax(error, file, part))
             sound[start:end] = [""] * (end - start)
     return sound, problems
 
@@ -161,11 +162,14 @@ def _parts(lines: Sequence[str]) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(lines)], strict=True))
 
 
-def _syntax(error: yaml.YAMLError, file: str) -> MlstackError:
+def _syntax(error: yaml.YAMLError, file: str, text: str = "") -> MlstackError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None) or ""
-    place = Place(file, mark.line + 1 if mark else 0)
+    line = mark.line + 1 if mark else 0
+    if isinstance(error, yaml.reader.ReaderError) and text:
+        line = text.encode("utf-8", "surrogatepass").count(b"\n", 0, int(error.position)) + 1
+    place = Place(file, line)
     remedy = "check the indentation, quotes and brackets on this line and the one above"
     return _error("yaml.syntax", f"broken YAML: {problem}", place, remedy, why=context)
 
