@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
+PASSING = (b"etcdserver", b"timed out", b"timeout", b"failed calling webhook", b"connection refused", b"InternalError")
+"""Words in a 500 that tell of a trouble that may pass."""
+FINAL_AFTER = 2.0
+"""Seconds to go on after any other 500."""
+LOGIN = "401"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,12 @@ DEFAULT_PATIENCE = Patience()
 
 
 class _Again(Exception):
-    """The request may be sent again. after: seconds the server asked for; why: for the message."""
+    """The request may be sent again. after: seconds the server asked for; limit: seconds to go on trying, 0 for the usual
+    bound; answer: the server's refusal, for the case that trying again does not help."""
 
-    def __init__(self, why: str, after: float = 0.0, failing: bool = False) -> None:
+    def __init__(self, why: str, after: float = 0.0, limit: float = 0.0, answer: MlstackError | None = None) -> None:
         super().__init__(why)
-        self.why, self.after, self.failing = why, after, failing
+        self.why, self.after, self.limit, self.answer = why, after, limit, answer
 
 
 class Transport:
@@ -75,7 +81,7 @@ class Transport:
                 return self._once(request, fresh)
             except _Again as again:
                 attempt += 1
-                fresh = again.why == "401"
+                fresh = again.why == LOGIN
                 self._pause(request, again, attempt, time.monotonic() - started)
                 found = request.resend() if request.resend else None
                 if found is not None:
@@ -107,7 +113,7 @@ class Transport:
                 raise self._refusal(request, response.status, body, response.headers)
             except _Again as again:
                 attempt += 1
-                fresh = again.why == "401"
+                fresh = again.why == LOGIN
                 self._pause(request, again, attempt, time.monotonic() - started)
 
     def done(self, response: BaseHTTPResponse) -> None:
@@ -161,24 +167,27 @@ class Transport:
         return _Again(words_of(error))
 
     def _refusal(self, request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> Exception:
-        if status == 401 and not request.about.startswith("again:") and self._access.headers(False):
-            return _Again("401")
-        if status in RETRIED:
-            after = headers.get("Retry-After", "")
-            return _Again(f"it answered {status}", float(after) if after.isdigit() else 0.0, failing=status == 500)
-        return refused(request, status, body)
+        answer = refused(request, status, body)
+        if status == 401 and self._access.headers(False):
+            return _Again(LOGIN, answer=answer)
+        if status not in RETRIED:
+            return answer
+        after = headers.get("Retry-After", "")
+        limit = 0.0
+        if status == 500:
+            # The server also says 500 to objects that it will never take.
+            limit = self._patience.failing if any(word in body for word in PASSING) else FINAL_AFTER
+        return _Again(f"it answered {status}", float(after) if after.isdigit() else 0.0, limit, answer)
 
     def _pause(self, request: Request, again: _Again, attempt: int, waited: float) -> None:
-        limit = self._patience.later if self._answered else self._patience.first
-        if again.failing:
-            limit = min(limit, self._patience.failing)
-        if again.why == "401":
-            if attempt > 1:
-                raise refused(request, 401, b"") from None
+        if again.why == LOGIN:
+            if attempt > 1 and again.answer is not None:
+                raise again.answer
             return
+        limit = again.limit or (self._patience.later if self._answered else self._patience.first)
         delay = max(again.after, min(0.05 * 2.0 ** min(attempt, 7), 3.0) * random.uniform(0.7, 1.3))  # noqa: S311 - spread, no secret
         if waited + delay > limit:
-            raise self._unreachable(request, again.why) from None
+            raise (again.answer or self._unreachable(request, again.why)) from None
         if attempt in (4, 8, 16, 32):
             self._notify(f"The API server at {self._access.url} does not serve requests ({again.why}); waiting for it.")
         if self._closed.wait(delay):
