@@ -106,12 +106,23 @@ class ImageBuilder:
         own = [*build.go, *(self._bases.get(build.base).go if build.base != "scratch" else [])] if build else []
         return own + [program for ref in context.preload for program in self._programs(self._contexts[ref])]
 
+    def _makes_root(self, build: Build | None) -> bool:
+        """True when a Debian root at the bottom of the image is not in the store."""
+        while build and build.base != "scratch":
+            build = self._bases.get(build.base)
+        if build is None or build.debian is None:
+            return False
+        return self._make.store.peek(self._make.layers.key(Stack(), "debian", [build.debian])) is None
+
     @contextmanager
     def _compiling_ahead(self, context: ImageContext, progress: Progress, cancelled: Cancelled) -> Iterator[None]:
-        """Compiles in the background during the block; its layers then find the programs in the store.
+        """Compiles in the background while a Debian root is made; the layers then find the programs in the store.
 
         A failed compile shows where the block asks for the program; leaving the block early stops the compile.
         """
+        if not self._makes_root(context.image.build):
+            yield
+            return
         done = threading.Event()
         pool = ThreadPoolExecutor(2, thread_name_prefix="compile")
 
