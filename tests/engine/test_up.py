@@ -416,6 +416,29 @@ def test_images_are_obtained_and_loaded_before_the_cluster_needs_them(world, fak
     assert "load:img:1" in next(action.needs for action in plan.actions if action.id == "apply:Deployment/app/web")
 
 
+def test_after_a_start_nothing_is_forgotten(world, fake):
+    world.up(
+        stack(
+            "app",
+            ns("app"),
+            config("old", "app"),
+            config("keep", "app"),
+            secrets=(SecretSpec(name="k", keys={"a": 22}),),
+        )
+    )
+    secret = fake.find("Secret", "k", "app")["data"]
+    world.cluster = ClusterFacts(ClusterState.STOPPED)
+    now = stack("app", ns("app"), config("keep", "app"), secrets=(SecretSpec(name="k", keys={"a": 22}),))
+    _plan, report = world.up(now)
+    assert report.ok and world.provider.asked == ["start"]
+    assert fake.find("ConfigMap", "old", "app") and fake.find("Secret", "k", "app")["data"] == secret
+    world.cluster = ClusterFacts(ClusterState.RUNNING)
+    plan, report = world.up(now)
+    assert report.ok and [action.id for action in plan.actions] == ["prune:ConfigMap/app/old", "inventory:app"]
+    assert fake.find("ConfigMap", "old", "app") is None
+    assert world.up(now)[0].actions == ()
+
+
 def test_a_job_whose_template_changed_is_made_anew(world, fake):
     def job(image):
         return {

@@ -39,7 +39,10 @@ class Ports:
 
 @dataclass(slots=True)
 class Context:
-    """One run's ports and knowledge. Handlers run in several threads: what they note goes through ``note``."""
+    """One run's ports and knowledge. Handlers run in several threads: what they note goes through ``note``.
+
+    blind: the plan was made while the cluster was stopped, so that it knew no inventory; what is in them then is kept.
+    """
 
     spec: ClusterSpec
     access: ClusterAccess
@@ -49,6 +52,7 @@ class Context:
     inventories: Mapping[str, StackInventory] = field(default_factory=dict)
     applied: dict[ResourceId, InventoryEntry] = field(default_factory=dict)
     baselines: dict[ResourceId, Baseline] = field(default_factory=dict)
+    blind: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property

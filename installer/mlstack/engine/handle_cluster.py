@@ -15,6 +15,7 @@ from mlstack.core.actions import (
 from mlstack.core.errors import MlstackError
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
+from mlstack.engine.inventory import read_inventories
 
 
 def run_playbook(context: Context, action: RunPlaybook) -> Done:
@@ -50,10 +51,10 @@ def create_cluster(context: Context, action: CreateCluster) -> Done:
 
 
 def start_cluster(context: Context, action: StartCluster) -> Done:
-    """Starts a stopped cluster and takes the writer's Lease in it."""
+    """Starts a stopped cluster, takes the writer's Lease in it and reads what it owns, which the plan could not know."""
     context.access.abandon()
     context.ports.provider.start(context.spec, context.emit, action.id, context.cancelled)
-    context.access.writer()
+    context.inventories, context.blind = read_inventories(context.access.writer(), context.instance), True
     return Done()
 
 

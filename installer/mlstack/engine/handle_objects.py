@@ -129,8 +129,12 @@ def record_inventory(context: Context, action: RecordInventory) -> Done:
     before = {key_of(entry.rid): entry for entry in known.entries} if known else {}
     with context.lock:
         applied = dict(context.applied)
+    resources = {key_of(rid): rid for rid in action.resources}
+    if context.blind:
+        # Objects that are no longer wanted stay ours; the next run, which sees them, takes them away.
+        resources = {**{key: entry.rid for key, entry in before.items()}, **resources}
     entries = []
-    for rid in action.resources:
+    for rid in resources.values():
         old = before.get(key_of(rid), InventoryEntry(rid))
         entries.append(old if action.intent else applied.get(rid) or InventoryEntry(rid, old.fingerprint, old.owned))
     version = known.version if known and action.intent else action.version
