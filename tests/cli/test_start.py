@@ -121,3 +121,37 @@ def test_a_closed_pipe_is_no_bug():
     program = f"{sys.executable} {FAKE} --json images build 2>err | head -n 1; cat err; rm err"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, cwd="/tmp", env=ENVIRON, timeout=30)
     assert "RunStarted" in done.stdout and "Traceback" not in done.stdout + done.stderr and "bug" not in done.stdout
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_bytes_of_another_encoding_are_no_bug(locale):
+    environ = {**ENVIRON, "LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    for words in (
+        [b"--set", b"name=\xff\xfe"],
+        [b"--set", b"\xff=1"],
+        [b"--name", "Ü".encode()],
+        [b"-f", b"\xff.yaml"],
+    ):
+        done = subprocess.run([sys.executable, FAKE, "config", "show", *words], capture_output=True, env=environ)
+        assert done.returncode in (0, 2) and b"bug" not in done.stderr, done.stderr
+
+
+def test_an_interrupt_at_a_question_ends_at_once():
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, FAKE, "up", "--plain", "--host"],
+        stdin=theirs,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=ENVIRON,
+    )
+    seen = b""
+    while b"[y/N]" not in seen:
+        seen += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 130 and b"Interrupted." in err and b"Traceback" not in err

@@ -263,6 +263,7 @@ WRONG = [
         [("document.wrong-type", "variable MLSTACK_PROVIDER_KIND_NODES provider.kind.nodes")],
         environ={"MLSTACK_PROVIDER_KIND_NODES": "many"},
     ),
+    Wrong("set in another encoding", [("config.value", "provider.kind.nodes")], sets=("provider.kind.nodes=\udcff",)),
     Wrong("flag value", [("document.invalid-value", "--name name")], flags={"name": "Ü"}),
     Wrong(
         "all sources at once",

@@ -42,6 +42,7 @@ BAD = [
     Bad("number as key", "a:\n  1: x\n", [("yaml.key", 2)]),
     Bad("mapping as key", "{a: 1}: x\n", [("yaml.key", 1)]),
     Bad("control character", "a: 1\nb: \x01\n", [("yaml.syntax", 2)]),
+    Bad("no text", "a: \udcff\n", [("yaml.encoding", 0)]),
     Bad("recursive", "&a [*a]\n", [("yaml.too-large", 1)]),
     Bad("deep flow", "[" * 100_000, [("yaml.syntax", 1)]),
     Bad("deep block", "- " * 100_000, [("yaml.syntax", 1)]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,11 @@ def root(**_: Any) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line; its exit code."""
+
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show (or what the user typed in another encoding) is written as \\x.., never an exception.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
     def body() -> ExitCode:
         try:

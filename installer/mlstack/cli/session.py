@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,11 +60,13 @@ class Session:
 
         renderer = self._renderer(streaming)
         self._shown = renderer
+        self._asking: Callable[[], AbstractContextManager[None]] = nullcontext
         try:
             if not streaming:
                 yield self._open(renderer.emit, lambda: False, flags or {})
                 return
             with Interrupt(lambda text: renderer.emit(Message(text=text, level="warning"))) as interrupt:
+                self._asking = interrupt.suspended
                 yield self._open(renderer.emit, interrupt.cancelled, flags or {})
         finally:
             renderer.close()
@@ -117,7 +119,7 @@ class Session:
 
     def confirm(self, question: str, lines: Sequence[str], *, yes: bool, unattended: bool) -> bool:
         """Shows what is about to happen and asks. yes: agreed already; unattended: the answer where nobody can be asked."""
-        with self._shown.pause():
+        with self._shown.pause(), self._asking():
             for line in lines:
                 self.note(line)
             if yes:

@@ -40,7 +40,11 @@ def examine(text: str, file: str = "") -> Document:
         error = _error("yaml.too-large", f"more than {SIZE_LIMIT} characters", Place(file), "is this the right file?")
         return Document(None, file, problems=(error,), incomplete=True)
     try:
+        text.encode()
         root = compose(text)
+    except UnicodeEncodeError:
+        error = _error("yaml.encoding", "holds bytes that are no UTF-8 text", Place(file), "write it as UTF-8")
+        return Document(None, file, problems=(error,), incomplete=True)
     except yaml.YAMLError as error:
         return _examine_broken(text, file, error)
     data, problems = convert(root, file)
