@@ -140,9 +140,9 @@ def _failed(name: str, errors: str, log: str) -> MlstackError:
     if "No space left on device" in errors:
         return MlstackError(
             "disk.full",
-            f"No space left while {name} made a root file system",
+            f"No space left below {Path(log).parent.parent} while {name} ran",
             why="\n".join(lines[-3:]),
-            remedy="free space (`mlstack images prune`), then repeat the command",
+            remedy="free space (`mlstack images prune` trims build caches), then repeat the command: it resumes",
             see=log,
         )
     return MlstackError(

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-BLOCK = 4 << 20
+BLOCK = 1 << 20
 """Uncompressed bytes a block; part of the format: the bytes do not depend on the number of threads."""
 LEVEL = 1
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from mlstack.core.errors import MlstackError
 
@@ -27,7 +28,7 @@ def compile_failed(lock: str, command: str, step: str, errors: str, log: str) ->
     if "no space left on device" in errors or "disk quota exceeded" in errors:
         return MlstackError(
             "disk.full",
-            f"No space left while building Go lock '{lock}'",
+            f"No space left below {Path(log).parent.parent} while building Go lock '{lock}'",
             why=tail,
             remedy="free space (`mlstack images prune` trims build caches), then repeat the command: it resumes",
             see=log,

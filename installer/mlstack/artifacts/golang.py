@@ -123,13 +123,16 @@ class GoBuilder:
             prepare(lock, program, work, lambda argv: run.go(argv, work / "lock", "prepare the sources"))
             total = run.fetch(sorted({unit.package for unit in units}), work / "lock", progress)
             progress("waiting for another compile", 0, total, "packages")
+            made: list[tuple[list[Unit], Path, float]] = []
             with self._slot.held(rank, cancelled):
-                for batch in batches(units):
+                for number, batch in enumerate(batches(units)):
                     start = time.monotonic()
-                    out = make_directory(work / "out")
+                    out = make_directory(work / f"out-{number}")
                     run.compile(batch, work / "lock", out, total, progress)
-                    self._keep(program, batch, out, (time.monotonic() - start) / len(batch), toolchain)
-                    shutil.rmtree(out, ignore_errors=True)
+                    made.append((batch, out, (time.monotonic() - start) / len(batch)))
+            # storing is for the disk: the next compile need not wait for it
+            for batch, out, seconds in made:
+                self._keep(program, batch, out, seconds, toolchain)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 

@@ -73,7 +73,7 @@ class PythonInstaller:
             }
             result = self._shell.run(argv, env=env, log=log, on_line=on_line, timeout=3600, cancelled=cancelled)
             if result.code:
-                error = pip_failed(f"lock '{recipe.lock}'", result.errors)
+                error = pip_failed(f"lock '{recipe.lock}'", result.errors, str(self._paths.cache))
                 error.see = str(log)
                 raise error
             with guard(target):

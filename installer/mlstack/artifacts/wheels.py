@@ -71,11 +71,11 @@ class Wheels:
             raise interrupted(f"fetching {requirement}")
         wheels = list(work.glob("*.whl"))
         if result.code or not wheels:
-            raise pip_failed(requirement, result.errors)
+            raise pip_failed(requirement, result.errors, str(self._directory))
         return wheels[0]
 
 
-def pip_failed(what: str, errors: str) -> MlstackError:
+def pip_failed(what: str, errors: str, where: str = "") -> MlstackError:
     """The error of a failed pip, told apart: a hash that does not match, an index that has not the version, the network."""
     tail = " / ".join(line.strip() for line in errors.strip().splitlines()[-6:])
     if "DO NOT MATCH THE HASHES" in errors:
@@ -94,7 +94,10 @@ def pip_failed(what: str, errors: str) -> MlstackError:
         )
     if "No space left" in errors:
         return MlstackError(
-            "disk.full", f"No space left while fetching {what}", why=tail, remedy="free space, then repeat"
+            "disk.full",
+            f"No space left{f' below {where}' if where else ''} while fetching {what}",
+            why=tail,
+            remedy="free space (`mlstack images prune` trims build caches), then repeat the command: it resumes",
         )
     return MlstackError(
         "wheel.unavailable",
