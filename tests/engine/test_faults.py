@@ -335,9 +335,9 @@ def test_a_lost_lease_is_told(fake, world, monkeypatch):
     lease.acquire()
     time.sleep(0.2)
     assert not lost.is_set()
-    world.client().replace(
-        {**fake.find("Lease", f"mlstack-{INSTANCE}", SYSTEM_NAMESPACE), "spec": {"holderIdentity": "there/x/1:up"}}
-    )
+    taken = fake.find("Lease", f"mlstack-{INSTANCE}", SYSTEM_NAMESPACE)
+    metadata = {key: value for key, value in taken["metadata"].items() if key != "resourceVersion"}
+    world.client().replace({**taken, "metadata": metadata, "spec": {"holderIdentity": "there/x/1:up"}})
     assert lost.wait(3)
     lease.release()
 

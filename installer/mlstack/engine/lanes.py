@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlstack.core.actions import (
@@ -45,23 +45,17 @@ _LANES: Mapping[type[Action], str] = {
 
 @dataclass(slots=True)
 class Lanes:
-    """Actions that may begin, by lane, the one with the longest way to the end of the run first.
-
-    fetched: tells of an image reference whether it only has to be downloaded, which needs no core of its own.
-    """
+    """Actions that may begin, by lane, the one with the longest way to the end of the run first."""
 
     priority: Mapping[str, float]
-    fetched: Callable[[str], bool]
     _waiting: dict[str, list[tuple[float, int, Action]]] = field(default_factory=dict)
     _busy: dict[str, int] = field(default_factory=dict)
     _lane_of: dict[str, str] = field(default_factory=dict)
     _count: int = 0
 
-    def put(self, action: Action) -> None:
-        """Takes in an action whose needs are met."""
-        lane = _LANES.get(type(action), "api")
-        if isinstance(action, ObtainImage) and self.fetched(action.ref):
-            lane = "fetch"
+    def put(self, action: Action, fetched: bool = False) -> None:
+        """Takes in an action whose needs are met. fetched: it only downloads, which needs no core of its own."""
+        lane = "fetch" if fetched else _LANES.get(type(action), "api")
         self._count += 1
         self._lane_of[action.id] = lane
         heapq.heappush(self._waiting.setdefault(lane, []), (-self.priority.get(action.id, 0.0), self._count, action))

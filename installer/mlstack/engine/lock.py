@@ -20,6 +20,7 @@ from mlstack.core.ports import Kube
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 10.0
+RELEASE_SECONDS = 5.0
 
 
 def held(holder: str, since: str = "") -> MlstackError:
@@ -115,6 +116,12 @@ class ClusterLease:
         self._ended.set()
         if self._thread is None:
             return
+        # A server that is gone must not hold the end of the process up: the Lease runs out by itself.
+        giving_back = threading.Thread(target=self._delete, daemon=True, name="lease release")
+        giving_back.start()
+        giving_back.join(RELEASE_SECONDS)
+
+    def _delete(self) -> None:
         try:
             self._kube.delete(self._rid, uid=str(self._meta.get("uid", "")))
         except MlstackError:

@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
-from mlstack.core.actions import Action, Apply, Outcome, Plan, Report, Result, Wait
+from mlstack.core.actions import Action, Apply, ObtainImage, Outcome, Plan, Report, Result, Wait
 from mlstack.core.desired import StackInventory
 from mlstack.core.diff import digest
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import (
     Emit,
     Message,
-    RunFinished,
     RunStarted,
     StepBlocked,
     StepDone,
@@ -39,17 +38,16 @@ from mlstack.engine.durations import Durations
 from mlstack.engine.faults import as_error
 from mlstack.engine.handlers import HANDLERS
 from mlstack.engine.lanes import Lanes
+from mlstack.engine.summary import INTERRUPTED, summary
 from mlstack.engine.waits import Baseline, WaitBoard
 
 TICK = 0.25
 """Seconds between looks at the clock and at Ctrl-C while nothing ends."""
-LOOK = 1.0
-"""Seconds between looks at what open waits are held up by."""
 DRAIN_AFTER_INTERRUPT = 4.0
 """Seconds that work under way gets to end after Ctrl-C."""
-INTERRUPTED = "interrupted"
 
-End = tuple[str, Done | MlstackError]
+End = tuple[str, Done | MlstackError | bool]
+"""An action's id and how it ended; a bool tells, before it begins, that it only downloads."""
 
 
 @dataclass(slots=True)
@@ -60,6 +58,7 @@ class _State:
     sorter: TopologicalSorter[str]
     lanes: Lanes
     ends: queue.Queue[End] = field(default_factory=queue.Queue)
+    sorting: set[str] = field(default_factory=set)
     running: dict[str, float] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     because: str = ""
@@ -88,7 +87,7 @@ class Runner:
     ) -> None:
         self._access, self._ports, self._journal, self._durations = access, ports, journal, durations
         self._emit, self._cancelled = emit, cancelled
-        self._stop = threading.Event()
+        self._asking = threading.Lock()
         self._context = Context(spec, access, ports, emit, self._asked_to_stop, inventories or {})
 
     def run(self, plan: Plan) -> Report:
@@ -98,7 +97,7 @@ class Runner:
         sorter: TopologicalSorter[str] = TopologicalSorter(needs)
         sorter.prepare()
         priority = critical_path(needs, {key: estimates.get(key, 1.0) for key in needs})
-        state = _State({action.id: action for action in plan.actions}, sorter, Lanes(priority, self._is_fetched))
+        state = _State({action.id: action for action in plan.actions}, sorter, Lanes(priority))
         steps = tuple(
             StepInfo(id=one.id, title=one.title, group=one.group, estimate=estimates.get(one.id, 0.0))
             for one in plan.actions
@@ -118,10 +117,9 @@ class Runner:
         return report
 
     def _loop(self, state: _State, board: WaitBoard) -> None:
-        looked = time.monotonic()
         while state.sorter.is_active():
             self._hand_out(state, board)
-            if not state.running:
+            if not state.running and (state.because or not state.sorting):
                 return
             with contextlib.suppress(queue.Empty):
                 self._take_end(state, board, *state.ends.get(timeout=TICK))
@@ -131,12 +129,9 @@ class Runner:
             if state.give_up and now >= state.give_up:
                 self._access.wake()
                 return
-            if now - looked >= LOOK:
-                looked = now
-                board.tick()
 
     def _asked_to_stop(self) -> bool:
-        return self._stop.is_set() or self._cancelled()
+        return self._cancelled()
 
     def _interrupt(self, state: _State, board: WaitBoard, now: float) -> None:
         state.because, state.give_up = INTERRUPTED, now + DRAIN_AFTER_INTERRUPT
@@ -149,9 +144,23 @@ class Runner:
 
     def _hand_out(self, state: _State, board: WaitBoard) -> None:
         for action_id in state.sorter.get_ready():
-            state.lanes.put(state.actions[action_id])
+            one = state.actions[action_id]
+            if isinstance(one, ObtainImage):
+                self._sort(state, one)
+            else:
+                state.lanes.put(one)
         while not state.because and not self._asked_to_stop() and (action := state.lanes.take()) is not None:
             self._begin(state, board, action)
+
+    def _sort(self, state: _State, action: ObtainImage) -> None:
+        """Learns from where an image comes in a thread of its own: registries may be asked for it."""
+        state.sorting.add(action.id)
+
+        def ask() -> None:
+            with self._asking:
+                state.ends.put((action.id, self._is_fetched(action.ref)))
+
+        threading.Thread(target=ask, daemon=True, name=f"sort {action.id}").start()
 
     def _begin(self, state: _State, board: WaitBoard, action: Action) -> None:
         state.running[action.id] = time.monotonic()
@@ -176,7 +185,11 @@ class Runner:
 
         threading.Thread(target=carry_out, daemon=True, name=action.id).start()
 
-    def _take_end(self, state: _State, board: WaitBoard, action_id: str, end: Done | MlstackError) -> None:
+    def _take_end(self, state: _State, board: WaitBoard, action_id: str, end: Done | MlstackError | bool) -> None:
+        if isinstance(end, bool):
+            state.sorting.discard(action_id)
+            state.lanes.put(state.actions[action_id], fetched=end)
+            return
         began = state.running.pop(action_id, None)
         if began is None:
             return
@@ -216,19 +229,9 @@ class Runner:
         return Report(outcomes, interrupted=unfinished and self._asked_to_stop())
 
     def _finish(self, report: Report, seconds: float) -> None:
-        outcome = "ok" if report.ok else INTERRUPTED if report.interrupted else "failed"
-        self._journal.end(outcome)
-        counts = {result: sum(1 for one in report.outcomes if one.result is result) for result in Result}
-        self._emit(
-            RunFinished(
-                outcome=outcome,
-                seconds=seconds,
-                done=counts[Result.DONE],
-                failed=counts[Result.FAILED],
-                blocked=counts[Result.BLOCKED],
-                changed=sum(1 for one in report.outcomes if one.changed),
-            )
-        )
+        finished = summary(report, seconds)
+        self._journal.end(finished.outcome)
+        self._emit(finished)
 
 
 def _poster(ends: queue.Queue[End]) -> Callable[[str, MlstackError | None], None]:

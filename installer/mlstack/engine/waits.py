@@ -24,6 +24,8 @@ from mlstack.engine.podlogs import last_lines
 
 QUIET = 1.0
 """Seconds a wait may last before its pods are watched and its reasons are told."""
+LOOK = 1.0
+"""Seconds between looks at what open waits are held up by."""
 OVERALL = 4.0
 """A wait ends after this many timeouts even if its object still changes: a crash loop changes for ever."""
 
@@ -65,6 +67,8 @@ class WaitBoard:
         self._informers = Informers(kube, self._changed, self._broken)
         self._open: dict[str, _Open] = {}
         self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._looking = False
 
     def add(self, action: Wait, baseline: Baseline) -> None:
         """Begins a wait. Raises MlstackError when the cluster cannot be watched."""
@@ -72,6 +76,9 @@ class WaitBoard:
         key = WatchKey(rid.api_version, rid.kind, selector=self._selector)
         with self._lock:
             self._open[action.id] = _Open(action, baseline, key, now, now)
+            if not self._looking:
+                self._looking = True
+                threading.Thread(target=self._keep_looking, daemon=True, name="waits").start()
         informer = self._informers.want(key)
         if informer is None:
             with self._lock:
@@ -81,17 +88,20 @@ class WaitBoard:
             )
         self._look(action.id, informer.get(rid))
 
-    def tick(self) -> None:
-        """Tells reasons and ends what got no further; to be called about once a second."""
-        now = time.monotonic()
-        with self._lock:
-            waits = [one for one in self._open.values() if now - one.began >= QUIET]
-        for one in waits:
-            self._inspect(one, now)
+    def _keep_looking(self) -> None:
+        """Tells reasons and ends what got no further. A thread of its own: looking may have to ask the cluster."""
+        while not self._closed.wait(LOOK):
+            now = time.monotonic()
+            with self._lock:
+                waits = [one for one in self._open.values() if now - one.began >= QUIET]
+            for one in waits:
+                self._look_closer(one, now)
 
-    def waiting(self) -> bool:
-        """True while there are open waits."""
-        return bool(self._open)
+    def _look_closer(self, one: _Open, now: float) -> None:
+        try:
+            self._inspect(one, now)
+        except MlstackError as error:
+            self._finish(one.action.id, error)
 
     def abandon(self) -> list[str]:
         """Ends all waits without a verdict; gives their ids."""
@@ -103,6 +113,7 @@ class WaitBoard:
 
     def close(self) -> None:
         """Ends all watches."""
+        self._closed.set()
         self._informers.end()
 
     def _finish(self, action_id: str, error: MlstackError | None) -> None:
