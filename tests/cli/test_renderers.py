@@ -64,6 +64,14 @@ def test_the_estimate_of_a_run_never_says_done_too_early_and_ends_at_nothing():
     assert run.remaining(1008) == 0 and run.outcome == "ok"
 
 
+def test_a_step_without_an_estimate_never_looks_nearly_done_early():
+    run = Run()
+    run.apply(ev.RunStarted(time=0, command="up", instance="x", steps=(ev.StepInfo(id="a", title="a", group="g"),)))
+    run.apply(ev.StepStarted(time=0, step="a"))
+    assert [round(run.fraction(now), 2) for now in (0, 3, 30, 3000)] == [0, 0.09, 0.5, 0.95]
+    assert run.remaining(30) == 0
+
+
 def test_a_failed_group_and_its_victims():
     run = run_until(99, fails=True)
     assert run.groups["minio"].phase is Phase.FAILED and run.groups["argo-workflows"].phase is Phase.BLOCKED

@@ -25,6 +25,8 @@ NEAR_END = 0.95
 """A running step counts as done up to this part of its estimate, however late it is."""
 UNKNOWN_SECONDS = 1.0
 """Weight of a step without an estimate."""
+UNKNOWN_HALF = 30.0
+"""Seconds after which a step without an estimate is taken to be half done."""
 
 
 class Phase(StrEnum):
@@ -67,7 +69,9 @@ class Step:
             return 0.0
         if self.total:
             return min(1.0, self.done / self.total)
-        return min(NEAR_END, (now - self.started) / self.weight)
+        elapsed = max(0.0, now - self.started)
+        expected = elapsed / self.info.estimate if self.info.estimate else elapsed / (elapsed + UNKNOWN_HALF)
+        return min(NEAR_END, expected)
 
 
 @dataclass(slots=True)
