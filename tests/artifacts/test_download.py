@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +13,7 @@ from typing import ClassVar
 import pytest
 from registries import answering, free_port
 
-from mlstack.adapters.download import HttpDownload, shown
+from mlstack.adapters.download import HttpDownload, bypassed, shown
 from mlstack.core.errors import MlstackError
 
 BODY = bytes(range(256)) * 20_000
@@ -31,7 +32,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("content-length", str(len(BODY) - start))
         self.end_headers()
-        self.wfile.write(BODY[start : len(BODY) // 2 if self.path == "/cut" else None])
+        with suppress(ConnectionError):  # the client may have had enough
+            self.wfile.write(BODY[start : len(BODY) // 2 if self.path == "/cut" else None])
 
     def log_message(self, *args: object) -> None:
         pass
@@ -123,3 +125,29 @@ def test_a_bad_ca_file_is_explained(tmp_path: Path) -> None:
 
 def test_what_is_shown_of_a_url() -> None:
     assert shown("https://u:p@h.example:8443/a/b?q=1#f") == "https://h.example:8443/a/b"
+
+
+def test_the_proxy_is_used_but_for_the_hosts_that_need_none(url: str) -> None:
+    """The server answers as a proxy does: it gets the whole URL."""
+    direct = url.removeprefix("http://")
+    assert HttpDownload(proxy=url).read("http://some.example/x", limit=len(BODY)) == BODY
+    dead = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(MlstackError):
+        HttpDownload(proxy=dead).read(f"http://{direct}/x", limit=len(BODY))
+    assert HttpDownload(proxy=dead, no_proxy=["127.0.0.1"]).read(f"http://{direct}/x", limit=len(BODY)) == BODY
+
+
+@pytest.mark.parametrize(
+    ("host", "entries", "expected"),
+    [
+        ("a.example", ["example"], True),
+        ("a.example:5000", [".example"], True),
+        ("a.example", ["*.example"], True),
+        ("example", ["example"], True),
+        ("badexample", ["example"], False),
+        ("a.example", ["b.example", ""], False),
+        ("anything", ["*"], True),
+    ],
+)
+def test_hosts_without_proxy(host: str, entries: list[str], expected: bool) -> None:
+    assert bypassed(host, entries) == expected

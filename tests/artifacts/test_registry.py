@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,8 @@ from registries import (
     running,
 )
 
-from mlstack.adapters.registry import Credential, OrasRegistry
+from mlstack.adapters.registry import OrasRegistry
+from mlstack.adapters.registry_login import Credential
 from mlstack.artifacts.registry import Registry
 from mlstack.artifacts.store import Entry, Store
 from mlstack.core.errors import MlstackError
@@ -79,7 +81,12 @@ def test_an_image_is_pulled_by_digest_and_verified(
 
 
 def test_credentials_come_from_the_configuration_or_dockers(
-    store: Store, guarded: LocalRegistry, image: tuple[Store, str, dict[str, int]], tmp_path: Path, no_config: Path
+    store: Store,
+    guarded: LocalRegistry,
+    image: tuple[Store, str, dict[str, int]],
+    tmp_path: Path,
+    no_config: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ref, digest = f"{guarded.host}/team/app:1", image[1]
     for number, client in enumerate(
@@ -94,6 +101,13 @@ def test_credentials_come_from_the_configuration_or_dockers(
     config.write_text(json.dumps({"auths": {guarded.host: {"auth": token}}}))
     for client in [OrasRegistry(docker_config=config), OrasRegistry({guarded.host: Credential(USER, PASSWORD)})]:
         assert pull(Registry(client, store, "amd64"), ref, digest).digest == digest
+    config.write_text(json.dumps({"credHelpers": {guarded.host: "test"}}))
+    helper = tmp_path / "bin" / "docker-credential-test"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\nread host; echo '{json.dumps({'Username': USER, 'Secret': PASSWORD})}'\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{helper.parent}:{os.environ['PATH']}")
+    assert pull(Registry(OrasRegistry(docker_config=config), Store(tmp_path / "third"), "amd64"), ref, digest)
     assert PASSWORD not in repr(Credential(USER, PASSWORD))
 
 

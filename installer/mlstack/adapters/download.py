@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.ports import Cancelled
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 CHUNK = 1 << 20
@@ -25,11 +27,14 @@ class HttpDownload:
     """The ``Download`` port.
 
     proxy: URL for http and https, empty: the environment's; ca_file: PEM bundle beside the system's, empty: none;
-    timeout: seconds for connecting and for each read.
+    no_proxy: hosts and domains reached without it; timeout: seconds for connecting and for each read.
     """
 
-    def __init__(self, *, proxy: str = "", ca_file: str = "", timeout: float = 30.0) -> None:
+    def __init__(
+        self, *, proxy: str = "", ca_file: str = "", timeout: float = 30.0, no_proxy: Sequence[str] = ()
+    ) -> None:
         self._proxy = proxy
+        self._no_proxy = tuple(no_proxy)
         self._ca_file = ca_file
         self._timeout = timeout
         self._shared: httpx.Client | None = None
@@ -98,29 +103,56 @@ class HttpDownload:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(url, error) from error
 
+    def _routes(self) -> dict[str, httpx.HTTPTransport | None] | None:
+        """None: the environment's proxies; else all through the proxy but the hosts that need none."""
+        import httpx
+
+        if not self._proxy:
+            return None
+        routes: dict[str, httpx.HTTPTransport | None] = {
+            "all://": httpx.HTTPTransport(proxy=self._proxy, verify=self._context())
+        }
+        for entry in self._no_proxy:
+            name = entry.strip().lstrip("*").lstrip(".")
+            if name:
+                routes |= {f"all://{name}": None, f"all://*.{name}": None}
+        return routes
+
+    def _context(self) -> ssl.SSLContext:
+        import httpx
+
+        verify = httpx.create_ssl_context()
+        if self._ca_file:
+            try:
+                verify.load_verify_locations(self._ca_file)
+            except (OSError, ValueError) as error:
+                raise MlstackError(
+                    "config.bad-ca-file",
+                    f"The CA file {self._ca_file} cannot be used",
+                    why=str(error),
+                    remedy="give a PEM file with certificates (network.caFile)",
+                    exit_code=ExitCode.USAGE,
+                ) from error
+        return verify
+
     def _client(self) -> httpx.Client:
         import httpx
 
         if self._shared is None:
-            verify = httpx.create_ssl_context()
-            if self._ca_file:
-                try:
-                    verify.load_verify_locations(self._ca_file)
-                except (OSError, ValueError) as error:
-                    raise MlstackError(
-                        "config.bad-ca-file",
-                        f"The CA file {self._ca_file} cannot be used",
-                        why=str(error),
-                        remedy="give a PEM file with certificates (network.caFile)",
-                        exit_code=ExitCode.USAGE,
-                    ) from error
             self._shared = httpx.Client(
-                verify=verify,
-                proxy=self._proxy or None,
+                verify=self._context(),
+                mounts=self._routes(),
                 timeout=self._timeout,
                 headers={"User-Agent": "mlstack", "Accept-Encoding": "identity"},
             )
         return self._shared
+
+
+def bypassed(host: str, no_proxy: Sequence[str]) -> bool:
+    """True when ``host[:port]`` is one of the names or below one of the domains (``.example`` or ``example``), or ``*``."""
+    name = host.rsplit(":", 1)[0].lower()
+    entries = [entry.strip().lstrip("*").lstrip(".").lower() if entry.strip() != "*" else "*" for entry in no_proxy]
+    return any(entry and (entry == "*" or name == entry or name.endswith(f".{entry}")) for entry in entries)
 
 
 class _Bounds:

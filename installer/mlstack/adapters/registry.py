@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlstack.adapters.download import bypassed
+from mlstack.adapters.registry_login import Credential, credential_of
 from mlstack.core.errors import MlstackError
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ _ACCEPT = ", ".join(
     ]
 )
 _DOCKER_HUB = {"docker.io": "registry-1.docker.io"}
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io")
 _CHUNK = 1 << 20
 _CODES = {
     401: ("registry.unauthorized", "401 unauthorized: it wants other credentials"),
@@ -39,17 +37,6 @@ _REMEDIES = {
     "registry.forbidden": "log in (`docker login`), ask the registry's owner, or set a mirror (artifacts.mirrors)",
     "registry.throttled": "log in, wait, or set a mirror (artifacts.mirrors)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """User and password of a registry; never shown."""
-
-    user: str
-    password: str
-
-    def __repr__(self) -> str:
-        return "Credential(...)"
 
 
 class OrasRegistry:
@@ -65,6 +52,7 @@ class OrasRegistry:
         docker_config: Path | None = None,
         ca_file: str = "",
         proxy: str = "",
+        no_proxy: Sequence[str] = (),
         insecure: tuple[str, ...] = (),
         timeout: float = 30.0,
     ) -> None:
@@ -72,6 +60,7 @@ class OrasRegistry:
         self._docker_config = docker_config
         self._ca_file = ca_file
         self._proxy = proxy
+        self._no_proxy = tuple(no_proxy)
         self._insecure = insecure
         self._timeout = timeout
 
@@ -126,7 +115,7 @@ class OrasRegistry:
 
         name = host.removeprefix("http://")
         plain = host.startswith("http://") or name in self._insecure or _is_loopback(name)
-        credential = self._credential(name)
+        credential = self._credentials.get(name) or credential_of(name, self._docker_config)
         client = oras.provider.Registry(
             hostname=_address(host),
             insecure=plain,
@@ -135,30 +124,12 @@ class OrasRegistry:
         )
         # oras sets no time limit of its own
         client.session.request = partial(client.session.request, timeout=timeout)
-        if self._proxy and not _is_loopback(name):
+        if self._proxy and not _is_loopback(name) and not bypassed(name, self._no_proxy):
             client.session.proxies = {"http": self._proxy, "https": self._proxy}
         if credential:
             client.auth.set_basic_auth(credential.user, credential.password)
             client.auth = _EitherAuth(client.auth)
         return client
-
-    def _credential(self, host: str) -> Credential | None:
-        if host in self._credentials:
-            return self._credentials[host]
-        path = self._docker_config or Path.home() / ".docker" / "config.json"
-        try:
-            auths = json.loads(path.read_text(encoding="utf-8")).get("auths", {})
-        except (OSError, ValueError, AttributeError):
-            return None
-        for key in [host, f"https://{host}", f"https://{host}/v1/", *(_HUB_KEYS if host == "docker.io" else ())]:
-            entry = auths.get(key)
-            if isinstance(entry, dict) and entry.get("auth"):
-                try:
-                    user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-                except ValueError:
-                    continue
-                return Credential(user, password)
-        return None
 
 
 class _EitherAuth:

@@ -50,7 +50,9 @@ class Artifacts:
         from mlstack.adapters.download import HttpDownload
 
         network = self._session.config.network
-        return HttpDownload(proxy=network.proxy.https or network.proxy.http, ca_file=network.ca)
+        return HttpDownload(
+            proxy=network.proxy.https or network.proxy.http, ca_file=network.ca, no_proxy=network.proxy.no
+        )
 
     @cached_property
     def sources(self) -> Sources:
@@ -75,6 +77,7 @@ class Artifacts:
             docker_config=Path(config.credentials) if config.credentials else None,
             ca_file=session.config.network.ca,
             proxy=session.config.network.proxy.https,
+            no_proxy=session.config.network.proxy.no,
             timeout=max(config.registry_timeout, 30.0),
         )
         settings = ArtifactSettings(
