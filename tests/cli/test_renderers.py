@@ -168,7 +168,7 @@ def test_the_live_view_fits_every_screen(encoding, width, height, monkeypatch):
     lines = renderer._console.render_lines(renderer._view(), pad=False)
     assert len(lines) <= max(3, height - 1)
     rows = ["".join(segment.text for segment in line) for line in lines]
-    assert all(len(row) <= width for row in rows)
+    assert all(len(row) <= width - 2 for row in rows)
     assert rows[0].startswith("up 'lab'")
     if width == 100:
         text = "\n".join(rows)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 REFRESH = 8
 """Redraws a second."""
 BAR = 24
+ROOM_FOR_ECHO = 3
+"""Columns left free: the terminal echoes ``^C`` behind the last line, which must not wrap or a redraw misses a line."""
 RUNNING_SHOWN = 4
 PENDING_SHOWN = 3
 MARKS = {
@@ -117,6 +119,7 @@ class TtyRenderer:
             lines = [self._headline(now), *self._body(now, self._console.size.height - 2)]
         for line in lines:
             line.no_wrap, line.overflow = True, "ellipsis" if self._unicode else "crop"
+            line.truncate(max(1, self._console.size.width - ROOM_FOR_ECHO), overflow=line.overflow)
         return Lines(*lines)
 
     def _headline(self, now: float) -> Text:
