@@ -51,9 +51,9 @@ def test_several_nodes_share_mounts_and_only_the_first_publishes_ports() -> None
     ("around", "kubelet", "restricted"),
     [
         (Surroundings(cgroup=2), None, False),
-        (Surroundings(cgroup=1), {"failCgroupV1": False}, False),
+        (Surroundings(cgroup=1), {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}, False),
         (Surroundings(cgroup=2, lowers_oom=False), None, True),
-        (Surroundings(cgroup=1, lowers_oom=False), {"failCgroupV1": False}, True),
+        (Surroundings(cgroup=1, lowers_oom=False), {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}, True),
     ],
 )
 def test_host_limitations_become_settings(
@@ -61,6 +61,8 @@ def test_host_limitations_become_settings(
 ) -> None:
     document = kind_config(ClusterSpec("lab", "1.36.3"), "node:1", around)
     assert patches(document).get("KubeletConfiguration") == kubelet
+    containerd = "".join(document.get("containerdConfigPatches", ()))
+    assert containerd.count("SystemdCgroup = false") == (2 if around.cgroup == 1 else 0)
     assert ("restrict_oom_score_adj = true" in "".join(document.get("containerdConfigPatches", ()))) is restricted
 
 
@@ -81,7 +83,11 @@ def test_the_recipes_constants_name_the_images_that_it_preloads(node: Node) -> N
     preloaded = {image.ref for image in node.spec.preload}
     assert f"registry.k8s.io/coredns/coredns:{cluster['dns']['imageTag']}" in preloaded
     assert f"registry.k8s.io/etcd:{cluster['etcd']['local']['imageTag']}" in preloaded
-    assert patches(document)["KubeletConfiguration"] == {"maxPods": 200, "failCgroupV1": False}
+    assert patches(document)["KubeletConfiguration"] == {
+        "maxPods": 200,
+        "failCgroupV1": False,
+        "cgroupDriver": "cgroupfs",
+    }
     assert document["networking"]["podSubnet"] == "10.244.0.0/16"
 
 

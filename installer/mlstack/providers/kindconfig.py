@@ -12,7 +12,14 @@ import yaml
 from mlstack.core.budget import quantity
 from mlstack.core.model import ClusterSpec
 
-_RESTRICT_OOM = '[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n'
+_CRI = 'plugins."io.containerd.grpc.v1.cri"'
+_RESTRICT_OOM = f"[{_CRI}]\n  restrict_oom_score_adj = true\n"
+# With its systemd driver on cgroup v1 runc freezes a container while it sets the device rules, and gives up when the
+# tasks are not frozen soon enough: on a loaded host containers do not start ("unable to freeze"). Its other driver
+# writes the same rules without freezing.
+_CGROUPFS = "".join(
+    f"[{_CRI}.containerd.runtimes.{handler}.options]\n  SystemdCgroup = false\n" for handler in ("runc", "test-handler")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,10 @@ def kind_config(
     }
     if kubeadm:
         document["kubeadmConfigPatches"] = [yaml.safe_dump(dict(patch), sort_keys=True) for patch in kubeadm]
-    if not around.lowers_oom:
-        document["containerdConfigPatches"] = [_RESTRICT_OOM]
+    containerd = [_CGROUPFS] if around.cgroup == 1 else []
+    containerd += [] if around.lowers_oom else [_RESTRICT_OOM]
+    if containerd:
+        document["containerdConfigPatches"] = containerd
     return document
 
 
@@ -69,7 +78,7 @@ def _node(spec: ClusterSpec, image: str, index: int) -> dict[str, Any]:
 def _kubelet(spec: ClusterSpec, around: Surroundings) -> dict[str, Any]:
     patch: dict[str, Any] = {}
     if around.cgroup == 1:
-        patch["failCgroupV1"] = False
+        patch |= {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}
     reserved = _reserved(spec, around)
     if reserved:
         patch["systemReserved"] = reserved

@@ -1,10 +1,12 @@
 #!/bin/bash
-# A connection to a Service address made before kube-proxy has its rules would be swallowed, and keeps being swallowed
-# for the half minute until the client gives up, since the kernel remembers it untranslated. Refused, it is tried again
-# at once. With the rules there, packets no longer carry a Service address when they come by here.
+# A connection to a Service address that nothing translates would leave by the default route: swallowed (and remembered
+# so by the kernel, until the client gives up half a minute later), or answered by somebody outside. Before kube-proxy
+# has its rules, and for Services that are not there, it is refused instead; once translated, no packet bears such an
+# address any more when it comes by here.
 set -euo pipefail
 services=10.96.0.0/16
-for chain in FORWARD OUTPUT; do
-    iptables -w -I "$chain" -d "$services" -m comment --comment "no such Service yet" -j REJECT
-    iptables -w -I "$chain" -p tcp -d "$services" -m comment --comment "no such Service yet" -j REJECT --reject-with tcp-reset
-done
+# Pods, whichever filter rules come later: the route is looked up after the translation.
+ip rule add iif kube-bridge to "$services" pref 500 unreachable
+# Programs of the node itself: their route is looked up before the translation, so they meet a filter rule.
+iptables -w -I OUTPUT -d "$services" -m comment --comment "no such Service" -j REJECT
+iptables -w -I OUTPUT -p tcp -d "$services" -m comment --comment "no such Service" -j REJECT --reject-with tcp-reset
