@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlstack.artifacts.prune import prune, remove_tree, tree_size, trim, usage
+from mlstack.artifacts.prune import prune, trim, usage
 from mlstack.artifacts.store import Entry, Store
+from mlstack.artifacts.trees import clean_work, remove_tree, tree_size
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 
@@ -71,6 +72,15 @@ def test_trimming_keeps_images_and_drops_build_caches(store: Store, tmp_path: Pa
     assert after.go_modules == after.go_build == after.downloads == 0
     assert store.get("image") == image
     assert store.get("program") is None
+
+
+def test_what_killed_builds_left_is_removed(tmp_path: Path) -> None:
+    dead, mine = tmp_path / "go-x.4194300.aabb", tmp_path / f"go-x.{os.getpid()}.aabb"
+    for path in (dead, mine):
+        (path / "out").mkdir(parents=True)
+        (path / "out" / "half").write_bytes(b"x" * 5000)
+    assert clean_work(tmp_path) >= 5000
+    assert mine.exists() and not dead.exists()
 
 
 def test_sizes_count_hard_links_once(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.rootfs import root_entries
 from mlstack.artifacts.store import Store
 from mlstack.artifacts.tree import LayerEntry
+from mlstack.artifacts.trees import clean_work
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 from mlstack.core.ports import Cancelled, Process, Shell
@@ -45,6 +46,7 @@ class Debian:
         """
         _check_packages(recipe.packages)
         program = self._program("mmdebstrap")
+        clean_work(self._paths.cache / "work")
         work = make_directory(temporary_name(make_directory(self._paths.cache / "work"), "debian"))
         tar = work / "root.tar"
         try:

@@ -19,6 +19,7 @@ from mlstack.artifacts.golock import GoLock, prepare, read_lock
 from mlstack.artifacts.gorun import GoRun, Progress, Unit, batches, executable_name
 from mlstack.artifacts.gotoolchain import Toolchain, Toolchains
 from mlstack.artifacts.store import Entry, Store
+from mlstack.artifacts.trees import clean_work
 from mlstack.core.model import Paths
 from mlstack.core.ports import Cancelled, Shell
 from mlstack.core.recipe import GoProgram, fingerprint
@@ -116,6 +117,7 @@ class GoBuilder:
     ) -> None:
         lock = self.lock_of(program)
         toolchain = self._toolchains.find(lock.go_mod, cancelled)
+        clean_work(self._paths.cache / "work")
         work = make_directory(temporary_name(make_directory(self._paths.cache / "work"), f"go-{program.lock}"))
         log = self._paths.cache / "logs" / f"go-{program.lock}.log"
         run = GoRun(self._shell, toolchain, self._environment(program, work), log, program, cancelled)

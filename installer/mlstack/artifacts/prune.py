@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlstack.artifacts.disk import guard, owner_is_gone
 from mlstack.artifacts.store import Store
+from mlstack.artifacts.trees import clean_work, remove_tree, tree_size
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 
@@ -96,41 +94,7 @@ def _trim(paths: Paths, store: Store, young: float) -> int:
     for path in (paths.go, paths.downloads, paths.cache / "toolchains", paths.cache / "apt", paths.cache / "logs"):
         freed += tree_size(path)
         remove_tree(path)
-    return freed + _clean_work(paths.cache / "work")
-
-
-def tree_size(path: Path) -> int:
-    """Allocated bytes below a directory; 0 when it is not there."""
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    for directory, _, files in os.walk(path):
-        for name in files:
-            try:
-                stat = os.lstat(os.path.join(directory, name))  # noqa: PTH118  (hundreds of thousands of files)
-            except OSError:
-                continue
-            if stat.st_nlink > 1:
-                if (stat.st_dev, stat.st_ino) in seen:
-                    continue
-                seen.add((stat.st_dev, stat.st_ino))
-            total += stat.st_blocks * 512
-    return total
-
-
-def remove_tree(path: Path) -> None:
-    """Removes a directory, read-only ones of Go's module cache too. Raises disk.*."""
-
-    def writable(_function: object, name: str, _error: object) -> None:
-        Path(name).parent.chmod(0o700)
-        if Path(name).is_dir() and not Path(name).is_symlink():
-            Path(name).chmod(0o700)
-            shutil.rmtree(name)
-        else:
-            Path(name).unlink(missing_ok=True)
-
-    if path.exists():
-        with guard(path):
-            shutil.rmtree(path, onerror=writable)
+    return freed + clean_work(paths.cache / "work")
 
 
 def _sweep(store: Store, needed: set[str], young: float) -> int:
@@ -154,13 +118,4 @@ def _clean_temporary(store: Store) -> int:
             with guard(path):
                 freed += path.stat().st_blocks * 512
                 path.unlink(missing_ok=True)
-    return freed
-
-
-def _clean_work(directory: Path) -> int:
-    freed = 0
-    for path in directory.glob("*"):
-        if owner_is_gone(path.name):
-            freed += tree_size(path)
-            remove_tree(path)
     return freed

@@ -13,6 +13,7 @@ from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.layer import entries_of
 from mlstack.artifacts.rootfs import matcher
 from mlstack.artifacts.tree import LayerEntry
+from mlstack.artifacts.trees import clean_work
 from mlstack.artifacts.wheels import pip_failed
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
@@ -59,6 +60,7 @@ class PythonInstaller:
         Raises python.no-lock, wheel.unavailable, download.hash-mismatch, disk.*, run.interrupted.
         """
         lock = self.lock_file(recipe)
+        clean_work(self._paths.cache / "work")
         work = make_directory(temporary_name(make_directory(self._paths.cache / "work"), "pip"))
         target = work / "target"
         try:

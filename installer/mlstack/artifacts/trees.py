@@ -1,0 +1,53 @@
+"""Whole directories: how much they take, removing them, and what killed processes left of theirs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from mlstack.artifacts.disk import guard, owner_is_gone
+
+
+def tree_size(path: Path) -> int:
+    """Allocated bytes below a directory; 0 when it is not there."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for directory, _, files in os.walk(path):
+        for name in files:
+            try:
+                stat = os.lstat(os.path.join(directory, name))  # noqa: PTH118  (hundreds of thousands of files)
+            except OSError:
+                continue
+            if stat.st_nlink > 1:
+                if (stat.st_dev, stat.st_ino) in seen:
+                    continue
+                seen.add((stat.st_dev, stat.st_ino))
+            total += stat.st_blocks * 512
+    return total
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a directory, read-only ones of Go's module cache too. Raises disk.*."""
+
+    def writable(_function: object, name: str, _error: object) -> None:
+        Path(name).parent.chmod(0o700)
+        if Path(name).is_dir() and not Path(name).is_symlink():
+            Path(name).chmod(0o700)
+            shutil.rmtree(name)
+        else:
+            Path(name).unlink(missing_ok=True)
+
+    if path.exists():
+        with guard(path):
+            shutil.rmtree(path, onerror=writable)
+
+
+def clean_work(directory: Path) -> int:
+    """Removes what killed processes left in a directory of temporary names; returns bytes freed. Raises disk.*."""
+    freed = 0
+    for path in directory.glob("*"):
+        if owner_is_gone(path.name):
+            freed += tree_size(path)
+            remove_tree(path)
+    return freed
