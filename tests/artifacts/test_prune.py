@@ -10,7 +10,7 @@ import pytest
 
 from mlstack.artifacts.prune import prune, trim, usage
 from mlstack.artifacts.store import Entry, Store
-from mlstack.artifacts.trees import clean_work, remove_tree, tree_size
+from mlstack.artifacts.trees import clean_work, holds_mount, remove_tree, tree_size
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 
@@ -109,3 +109,18 @@ def test_caches_in_use_are_left_alone(store: Store, tmp_path: Path) -> None:
     compiler.join()
     assert caught.value.code == "images.busy"
     assert paths.go.is_dir()
+
+
+def test_a_directory_with_a_mount_in_it_is_never_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    work = tmp_path / "a b"
+    (work / "dev").mkdir(parents=True)
+    name = str(work).replace(" ", "\\040")
+    table.write_text(f"22 1 0:5 / /dev rw - devtmpfs x rw\n23 1 0:5 / {name}/dev rw - devtmpfs x rw\n")
+    assert holds_mount(work, table)
+    assert not holds_mount(tmp_path / "other", table)
+    assert not holds_mount(work)
+    assert holds_mount(Path("/"))
+    monkeypatch.setattr("mlstack.artifacts.trees.holds_mount", lambda path: True)
+    remove_tree(work)
+    assert (work / "dev").is_dir()

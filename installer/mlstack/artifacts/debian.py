@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.rootfs import root_entries
 from mlstack.artifacts.store import Store
 from mlstack.artifacts.tree import LayerEntry
-from mlstack.artifacts.trees import clean_work
+from mlstack.artifacts.trees import clean_work, remove_tree
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 from mlstack.core.ports import Cancelled, Process, Shell
@@ -68,7 +67,7 @@ class Debian:
             self._run([*argv, recipe.suites[0].suite, str(tar), *lines], env, on_line, cancelled)
             yield list(root_entries(tar, recipe.remove))
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            remove_tree(work)
 
     @contextmanager
     def files(
@@ -83,7 +82,7 @@ class Debian:
             self._run(argv, {}, on_line, cancelled)
             yield [_deb_entry(recipe, work / "files", name, to) for name, to in sorted(recipe.files.items())]
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            remove_tree(work)
 
     def _download(self, recipe: DebFiles, work: Path, on_line: Callable[[str], None], cancelled: Cancelled) -> Path:
         lines = source_lines([recipe.suite], host_sources(), self._architecture)

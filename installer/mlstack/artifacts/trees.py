@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -27,8 +28,18 @@ def tree_size(path: Path) -> int:
     return total
 
 
+def holds_mount(path: Path, table: Path = Path("/proc/self/mountinfo")) -> bool:
+    """True when something is mounted at or below a directory: deleting it would delete what is mounted."""
+    try:
+        lines = table.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    points = [Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])) for line in lines]
+    return any(point.is_relative_to(path.resolve()) for point in points)
+
+
 def remove_tree(path: Path) -> None:
-    """Removes a directory, read-only ones of Go's module cache too. Raises disk.*."""
+    """Removes a directory, read-only ones of Go's module cache too; one with a mount in it is left alone. Raises disk.*."""
 
     def writable(_function: object, name: str, _error: object) -> None:
         Path(name).parent.chmod(0o700)
@@ -38,7 +49,7 @@ def remove_tree(path: Path) -> None:
         else:
             Path(name).unlink(missing_ok=True)
 
-    if path.exists():
+    if path.exists() and not holds_mount(path):
         with guard(path):
             shutil.rmtree(path, onerror=writable)
 
