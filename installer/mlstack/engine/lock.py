@@ -47,12 +47,13 @@ class HostLock:
         from filelock import FileLock, Timeout
 
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FileLock(self._path, timeout=0)
+        self._lock = FileLock(self._path, timeout=0, mode=0o600)
         try:
             self._lock.acquire()
         except Timeout:
             raise self._held() from None
         holder = {"pid": os.getpid(), "command": self._command, "since": _now()}
+        self._info.touch(mode=0o600)
         self._info.write_text(json.dumps(holder))
         return self
 

@@ -37,7 +37,7 @@ from mlstack.engine.done import Done
 from mlstack.engine.durations import Durations
 from mlstack.engine.faults import as_error
 from mlstack.engine.handlers import HANDLERS
-from mlstack.engine.lanes import Lanes
+from mlstack.engine.lanes import Lanes, guess
 from mlstack.engine.summary import INTERRUPTED, summary
 from mlstack.engine.waits import Baseline, WaitBoard
 
@@ -96,7 +96,7 @@ class Runner:
         estimates = self._durations.estimates()
         sorter: TopologicalSorter[str] = TopologicalSorter(needs)
         sorter.prepare()
-        priority = critical_path(needs, {key: estimates.get(key, 1.0) for key in needs})
+        priority = critical_path(needs, {one.id: estimates.get(one.id) or guess(one) for one in plan.actions})
         state = _State({action.id: action for action in plan.actions}, sorter, Lanes(priority))
         steps = tuple(
             StepInfo(id=one.id, title=one.title, group=one.group, estimate=estimates.get(one.id, 0.0))
