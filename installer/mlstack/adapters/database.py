@@ -113,9 +113,9 @@ def _checked(pattern: re.Pattern[str], value: str, what: str) -> str:
 
 
 def _safe(errors: str) -> str:
-    """The client's error lines without quoted text, which may repeat a statement with a password."""
+    """The client's error lines up to their first quote: what follows may repeat a statement with a password."""
     lines = [line for line in errors.splitlines() if line.startswith("ERROR")] or errors.splitlines()[-1:]
-    return re.sub(r"'[^']*'", "'…'", " ".join(lines))[:400]
+    return " ".join(line.partition("'")[0].strip() for line in lines)[:400]
 
 
 def _failed(what: str, why: str) -> MlstackError:
