@@ -78,12 +78,12 @@ class Artifacts:
             ca_file=session.config.network.ca,
             proxy=session.config.network.proxy.https,
             no_proxy=session.config.network.proxy.no,
-            timeout=max(config.registry_timeout, 30.0),
         )
         settings = ArtifactSettings(
             source=config.source,
             bundles=[Path(config.bundle)] if config.bundle else [],
             mirrors=config.mirrors,
+            probe_timeout=config.registry_timeout,
         )
         tools = {tool.name: tool for tool in session.node.spec.tools}
         return make_backends(

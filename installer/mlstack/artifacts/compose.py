@@ -86,7 +86,7 @@ def make_backends(
     return ImageBackends(
         contexts,
         store,
-        Registry(client, store, architecture, chosen.mirrors),
+        Registry(client, store, architecture, chosen.mirrors, chosen.probe_timeout),
         Bundles(chosen.bundles, store, architecture),
         builder,
         Tools(tools, store, shell, go, wheels, paths.cache / "tools", architecture),

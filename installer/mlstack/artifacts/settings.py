@@ -15,7 +15,7 @@ class ArtifactSettings:
 
     bundles: OCI layouts (directories or tar files) looked into, in order; mirrors: registry host -> mirrors asked first;
     goproxy: a GOPROXY list, empty: the environment's; architecture: empty: the host's; python: an interpreter with pip,
-    empty: this one.
+    empty: this one. probe_timeout: seconds a registry host has to answer the one question that is asked of it a run.
     """
 
     source: ImageSource = ImageSource.AUTO
@@ -25,3 +25,4 @@ class ArtifactSettings:
     goproxy: str = ""
     architecture: str = ""
     python: str = ""
+    probe_timeout: float = 4.0
