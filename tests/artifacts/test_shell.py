@@ -85,3 +85,11 @@ def test_secrets_in_the_environment_are_not_in_errors_or_logs(shell: HostShell, 
     with pytest.raises(MlstackError) as caught:
         shell.run(["sleep", "60"], timeout=0.2, env={"TOKEN": "canary-7"}, log=log)
     assert "canary-7" not in str(caught.value) + log.read_text()
+
+
+def test_a_listener_that_fails_does_not_block_the_program(shell: HostShell) -> None:
+    def fail(line: str) -> None:
+        raise KeyError(line)
+
+    with pytest.raises(KeyError):
+        shell.run(["seq", "1", "200000"], on_line=fail, timeout=30)

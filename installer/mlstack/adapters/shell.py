@@ -59,20 +59,7 @@ class HostShell:
             raise _not_found(argv[0])
         sink = _Lines(on_line, log)
         with sink, _Input(stdin) as source:
-            try:
-                process = subprocess.Popen(
-                    [str(program), *argv[1:]],
-                    env={**os.environ, **self._environment, **(env or {})},
-                    cwd=cwd,
-                    stdin=source,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
-            except FileNotFoundError as error:
-                raise _not_found(argv[0]) from error
-            except OSError as error:
-                raise disk_error(error, Path(argv[0])) from error
+            process = _start([str(program), *argv[1:]], {**os.environ, **self._environment, **(env or {})}, cwd, source)
             readers = [
                 threading.Thread(target=sink.read, args=(process.stdout, sink.output), daemon=True),
                 threading.Thread(target=sink.read, args=(process.stderr, sink.errors), daemon=True),
@@ -85,6 +72,8 @@ class HostShell:
                 _end_group(process)
                 for reader in readers:
                     reader.join(timeout=5)
+        if sink.failure:
+            raise sink.failure
         return Process(code, "".join(sink.output), "".join(sink.errors))
 
 
@@ -94,6 +83,7 @@ class _Lines:
     def __init__(self, on_line: Callable[[str], None] | None, log: Path | None) -> None:
         self.output: list[str] = []
         self.errors: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.failure: Exception | None = None
         self._on_line = on_line
         self._log_path = log
         self._log: IO[str] | None = None
@@ -126,8 +116,15 @@ class _Lines:
                     with suppress(OSError, ValueError):
                         self._log.write(line)
                         self._log.flush()
-                if self._on_line:
-                    self._on_line(line.rstrip("\r\n"))
+                self._tell(line.rstrip("\r\n"))
+
+    def _tell(self, line: str) -> None:
+        """A listener that fails is told no more; the streams must be read on, or the program would block."""
+        if self._on_line:
+            try:
+                self._on_line(line)
+            except Exception as error:
+                self.failure, self._on_line = error, None
 
 
 class _Input:
@@ -159,6 +156,19 @@ class _Input:
 def _feed(handle: int, data: bytes) -> None:
     with suppress(BrokenPipeError), os.fdopen(handle, "wb") as file:
         file.write(data)
+
+
+def _start(
+    argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, source: IO[bytes] | int
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv, env=env, cwd=cwd, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except FileNotFoundError as error:
+        raise _not_found(argv[0]) from error
+    except OSError as error:
+        raise disk_error(error, Path(argv[0])) from error
 
 
 def _wait(process: subprocess.Popen[bytes], name: str, timeout: float, cancelled: Cancelled) -> int:

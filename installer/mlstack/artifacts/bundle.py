@@ -131,8 +131,7 @@ class Bundles:
 
     def key(self, ref: str) -> str:
         """The store key of an image that some bundle has, else empty."""
-        found = self.find(ref)
-        return fingerprint("pinned", found[1]) if found else ""
+        return fingerprint("pinned", found[1]) if (found := self.find(ref)) else ""
 
     def why_not(self) -> str:
         """Why there is no bundle for an image."""

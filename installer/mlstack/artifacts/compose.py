@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlstack.artifacts.build import Bases, ImageBuilder, Preloaded
@@ -62,23 +62,10 @@ def make_backends(
     """
     chosen = settings or ArtifactSettings()
     architecture = chosen.architecture or host_architecture()
-    python = chosen.python or sys.executable
     store = Store(paths.store, warn)
-    wheels = Wheels(shell, paths.downloads, python)
-    lock_file = paths.data / "stacks" / "locks" / "toolchains.yaml"
-    toolchains = Toolchains(shell, wheels, store, paths.cache / "toolchains", lock_file, architecture)
     bases = Bases(paths.data / "stacks" / "bases")
-    go = GoBuilder(store, shell, toolchains, CompileSlot(store), paths, architecture, _programs(contexts, tools))
-    makers = Makers(
-        store=store,
-        layers=LayerCache(store, architecture),
-        go=go,
-        debian=Debian(shell, store, paths, architecture),
-        python=PythonInstaller(shell, paths, architecture, python),
-        wheels=wheels,
-        sources=make_sources(paths, shell, download, warn, chosen.goproxy),
-        architecture=architecture,
-    )
+    sources = make_sources(paths, shell, download, warn, chosen.goproxy)
+    makers = _makers(paths, shell, store, sources, architecture, chosen.python, _programs(contexts, tools))
 
     def builder(preloaded: Preloaded) -> ImageBuilder:
         return ImageBuilder(makers, bases, contexts, preloaded)
@@ -89,9 +76,34 @@ def make_backends(
         Registry(client, store, architecture, chosen.mirrors, chosen.probe_timeout),
         Bundles(chosen.bundles, store, architecture),
         builder,
-        Tools(tools, store, shell, go, wheels, paths.cache / "tools", architecture),
+        Tools(tools, store, shell, makers.go, makers.wheels, paths.cache / "tools", architecture),
         chosen,
         architecture,
+    )
+
+
+def _makers(
+    paths: Paths,
+    shell: Shell,
+    store: Store,
+    sources: Sources,
+    architecture: str,
+    interpreter: str,
+    programs: Sequence[GoProgram],
+) -> Makers:
+    python = interpreter or sys.executable
+    wheels = Wheels(shell, paths.downloads, python)
+    lock_file = paths.data / "stacks" / "locks" / "toolchains.yaml"
+    toolchains = Toolchains(shell, wheels, store, paths.cache / "toolchains", lock_file, architecture)
+    return Makers(
+        store=store,
+        layers=LayerCache(store, architecture),
+        go=GoBuilder(store, shell, toolchains, CompileSlot(store), paths, architecture, programs),
+        debian=Debian(shell, store, paths, architecture),
+        python=PythonInstaller(shell, paths, architecture, python),
+        wheels=wheels,
+        sources=sources,
+        architecture=architecture,
     )
 
 
