@@ -92,7 +92,7 @@ def sql(platform: Platform, statement: str) -> str:
     core = platform.core()
     pods = core.list_pod_for_all_namespaces(label_selector="mlstack.dev/stack=mysql").items
     pod = next(pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp)
-    script = "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql -h127.0.0.1 -uroot -N"
+    script = "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql -uroot -N"
     stream = kubernetes.stream.stream(
         core.connect_get_namespaced_pod_exec,
         pod.metadata.name,

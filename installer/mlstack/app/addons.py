@@ -32,6 +32,6 @@ def set_addon(session: Session, name: str, enabled: bool) -> Report:
     session.choices.write(addons={**session.choices.addons, name: enabled})
     addons = {**session.config.addons, name: session.config.addons[name].model_copy(update={"enabled": enabled})}
     config = session.config.model_copy(update={"addons": addons})
-    origins = {**session.resolved.origins, path: Origin("flag", "addon command")}
+    origins = {**session.resolved.origins, path: Origin("choice", "addon command")}
     changed = replace(session, resolved=replace(session.resolved, config=config, origins=origins))
     return carry_out(changed, "up", lambda _changes: True, host_changes=False)

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlstack.core.config import Resolved
-
 
 class Choices:
     """A small JSON file in the instance's directory. A file that cannot be read counts as empty: all of it can be made anew."""
@@ -46,12 +44,3 @@ class Choices:
         """Addon name -> whether it was switched on or off by command."""
         found = self.read().get("addons")
         return {str(name): bool(on) for name, on in found.items()} if isinstance(found, dict) else {}
-
-    def as_sets(self, resolved: Resolved) -> tuple[str, ...]:
-        """The remembered addons as ``--set`` arguments, for those the user's own sources say nothing of."""
-        said = ("file", "env", "flag")
-        return tuple(
-            f"addons.{name}.enabled={str(on).lower()}"
-            for name, on in sorted(self.addons.items())
-            if resolved.origin_of(("addons", name, "enabled")).kind not in said
-        )
