@@ -109,13 +109,15 @@ class Informers:
     def want(self, key: WatchKey) -> Informer | None:
         """The watch of a key, begun when it is new; None when the cluster does not serve the kind."""
         with self._lock:
-            if key not in self._known:
-                kube = self._kube()
-                resource = kube.resource(key.api_version, key.kind)
-                if resource is None:
-                    return None
+            if key in self._known:
+                return self._known[key]
+        # Outside of the lock: it may take a while, and ``end`` must not wait for it.
+        kube = self._kube()
+        resource = kube.resource(key.api_version, key.kind)
+        with self._lock:
+            if key not in self._known and resource is not None:
                 self._known[key] = Informer(kube, resource, key, self._changed, self._failed)
-            return self._known[key]
+            return self._known.get(key)
 
     def drop(self, key: WatchKey) -> None:
         """Forgets a watch that failed; it is not begun again."""

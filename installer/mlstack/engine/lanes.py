@@ -85,6 +85,10 @@ class Lanes:
                 return heapq.heappop(waiting)[2]
         return None
 
+    def lane_of(self, action: Action) -> str:
+        """The lane an action was put into; empty for one that never was."""
+        return self._lane_of.get(action.id, "")
+
     def free(self, action_id: str) -> None:
         """The action ended."""
         self._busy[self._lane_of[action_id]] -= 1
