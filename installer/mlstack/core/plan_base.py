@@ -100,6 +100,11 @@ class Draft:
     actions: dict[str, Action] = field(default_factory=dict)
     unchanged: list[ResourceId] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    live: dict[Key, LiveObject] = field(init=False)
+    """The live objects, by the key that ignores API versions."""
+
+    def __post_init__(self) -> None:
+        self.live = {key_of(rid): live for rid, live in self.facts.live.items()}
 
     def add(self, action: Action) -> str:
         """Takes an action in and gives its id; the same id twice is a fault of the planner."""
@@ -115,8 +120,3 @@ class Draft:
         }
         ordered = tuple(replace(self.actions[key], needs=frozenset(needs[key])) for key in sorted_ids(needs))
         return Plan(self.instance, self.command, ordered, tuple(self.unchanged), tuple(self.notes))
-
-
-def live_by_key(facts: Facts) -> dict[Key, LiveObject]:
-    """The live objects, by the key that ignores API versions."""
-    return {key_of(rid): live for rid, live in facts.live.items()}

@@ -10,7 +10,7 @@ from mlstack.core.desired import InventoryEntry, RenderedStack, Wanted
 from mlstack.core.diff import Change, compare, fingerprint_of, stamped
 from mlstack.core.model import ClusterState, Object, ResourceId
 from mlstack.core.order import Edge, find_edges
-from mlstack.core.plan_base import APPLYSET_MEMBER, Draft, Key, applyset_id, ident, key_of, live_by_key
+from mlstack.core.plan_base import APPLYSET_MEMBER, Draft, Key, applyset_id, ident, key_of
 from mlstack.core.plan_ensure import certificate_targets, generated, plan_ensured, plan_secrets, wait_specs
 from mlstack.core.podspec import WORKLOAD_KINDS, images_of
 from mlstack.core.readiness import has_rule
@@ -85,13 +85,13 @@ def _plan_changes(draft: Draft, part: StackPart) -> None:
     stack, facts = part.stack, draft.facts
     inventory = facts.inventory.get(stack.name)
     recorded: dict[Key, InventoryEntry] = {key_of(entry.rid): entry for entry in inventory.entries} if inventory else {}
-    live_objects, trusted = live_by_key(facts), certificate_targets(stack)
+    trusted = certificate_targets(stack)
     extra = wait_specs(stack)
     fresh = facts.cluster.state is not ClusterState.RUNNING
     applyset = applyset_id(draft.instance, stack.name)
     for obj in stack.objects:
         rid = ResourceId.of(obj)
-        live = live_objects.get(key_of(rid))
+        live = draft.live.get(key_of(rid))
         fingerprint = fingerprint_of(obj)
         result = compare(fingerprint, live, recorded.get(key_of(rid)))
         if result.change is Change.UNCHANGED:

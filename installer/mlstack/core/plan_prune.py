@@ -9,7 +9,7 @@ from mlstack.core.desired import StackInventory, Wanted
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import SYSTEM_NAMESPACE, ResourceId
 from mlstack.core.order import phase
-from mlstack.core.plan_base import Draft, Key, ident, key_of, live_by_key
+from mlstack.core.plan_base import Draft, Key, ident, key_of
 from mlstack.core.plan_objects import StackPart
 
 NEVER_PRUNED = frozenset({"PersistentVolumeClaim", "PersistentVolume", "Namespace"})
@@ -48,12 +48,11 @@ def _prunes(
     draft: Draft, inventory: StackInventory, keep: set[Key], needs: set[str]
 ) -> tuple[list[str], list[ResourceId]]:
     """Ids of the planned prunes, and objects that stay although no longer wanted."""
-    live = live_by_key(draft.facts)
     ids: list[str] = []
     kept: list[ResourceId] = []
     chosen: list[ResourceId] = []
     for entry in inventory.entries:
-        found = live.get(key_of(entry.rid))
+        found = draft.live.get(key_of(entry.rid))
         if key_of(entry.rid) in keep or found is None or not found.ours:
             continue
         if entry.rid.kind in NEVER_PRUNED:
@@ -136,8 +135,7 @@ def _forget(draft: Draft, inventory: StackInventory, needs: set[str], kept: Sequ
 def plan_deletion(draft: Draft, purge: bool) -> set[str]:
     """Deletes all objects of all inventories in reverse order; gives the last ids. Volumes and namespaces only with purge."""
     stack_of = {entry.rid: name for name, inventory in draft.facts.inventory.items() for entry in inventory.entries}
-    live = live_by_key(draft.facts)
-    ours = [rid for rid in stack_of if (found := live.get(key_of(rid))) is not None and found.ours]
+    ours = [rid for rid in stack_of if (found := draft.live.get(key_of(rid))) is not None and found.ours]
     chosen = [rid for rid in ours if purge or rid.kind not in NEVER_PRUNED]
     chosen = [rid for rid in chosen if not (rid.kind == "Namespace" and rid.name in NEVER_DELETED)]
     if len(chosen) < len(ours):

@@ -21,7 +21,7 @@ from mlstack.core.ports import (
     Playbooks,
 )
 from mlstack.engine.access import ClusterAccess
-from mlstack.engine.waits import Baseline
+from mlstack.engine.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mlstack.core.errors import MlstackError
 from mlstack.core.events import Message, StepDone, StepFailed, StepStarted
 from mlstack.core.model import ImageSource
 from mlstack.core.ports import Journal
+from mlstack.engine.baseline import Baseline
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
 from mlstack.engine.durations import Durations
@@ -24,7 +25,7 @@ from mlstack.engine.faults import as_error
 from mlstack.engine.handlers import HANDLERS
 from mlstack.engine.lanes import Lanes
 from mlstack.engine.summary import INTERRUPTED
-from mlstack.engine.waits import Baseline, WaitBoard
+from mlstack.engine.waits import WaitBoard
 
 TICK = 0.25
 """Seconds between looks at Ctrl-C."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mlstack.core.actions import Outcome, Plan, Report, Result
 from mlstack.core.desired import StackInventory
@@ -15,10 +16,11 @@ from mlstack.core.order import critical_path
 from mlstack.core.ports import Cancelled, Journal
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.context import Context, Ports
-from mlstack.engine.crew import Crew
 from mlstack.engine.durations import Durations
-from mlstack.engine.lanes import guess
 from mlstack.engine.summary import INTERRUPTED, summary
+
+if TYPE_CHECKING:
+    from mlstack.engine.crew import Crew
 
 
 class Runner:
@@ -46,21 +48,28 @@ class Runner:
     def run(self, plan: Plan) -> Report:
         """Carries out the plan and tells how each action ended. Raises only for faults of the journal."""
         started = time.monotonic()
-        needs = {action.id: action.needs for action in plan.actions}
         estimates = self._durations.estimates()
         self._announce(plan, estimates)
-        self._journal.begin(uuid.uuid4().hex, plan.command, digest(list(needs)))
-        priority = critical_path(needs, {one.id: estimates.get(one.id) or guess(one) for one in plan.actions})
+        self._journal.begin(uuid.uuid4().hex, plan.command, digest([action.id for action in plan.actions]))
+        report = self._carry_out(plan, estimates) if plan.actions else Report(())
+        finished = summary(report, time.monotonic() - started)
+        self._journal.end(finished.outcome)
+        self._context.emit(finished)
+        return report
+
+    def _carry_out(self, plan: Plan, estimates: Mapping[str, float]) -> Report:
+        # Imported here: a run that finds nothing to do, the most frequent one, needs none of the handlers.
+        from mlstack.engine.crew import Crew
+        from mlstack.engine.lanes import guess
+
+        seconds = {one.id: estimates.get(one.id) or guess(one) for one in plan.actions}
+        priority = critical_path({one.id: one.needs for one in plan.actions}, seconds)
         crew = Crew(plan, self._context, self._journal, self._durations, priority)
         try:
             crew.work()
         finally:
             self._durations.save()
-        report = self._report(plan, crew)
-        finished = summary(report, time.monotonic() - started)
-        self._journal.end(finished.outcome)
-        self._context.emit(finished)
-        return report
+        return self._report(plan, crew)
 
     def _announce(self, plan: Plan, estimates: Mapping[str, float]) -> None:
         steps = tuple(

@@ -19,6 +19,7 @@ from mlstack.core.pending import final_failure, pending_reasons, progress_mark
 from mlstack.core.podspec import WORKLOAD_KINDS
 from mlstack.core.ports import Kube
 from mlstack.core.readiness import State, readiness
+from mlstack.engine.baseline import Baseline
 from mlstack.engine.informers import Informers, WatchKey
 from mlstack.engine.podlogs import last_lines
 
@@ -28,20 +29,6 @@ LOOK = 1.0
 """Seconds between looks at what open waits are held up by."""
 OVERALL = 4.0
 """A wait ends after this many timeouts even if its object still changes: a crash loop changes for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What the object was when it was applied; an older state seen in a watch does not count."""
-
-    uid: str = ""
-    generation: int = 0
-
-    def covers(self, obj: Object) -> bool:
-        """True for a state at least as new as this one."""
-        metadata = obj["metadata"]
-        same = not self.uid or metadata.get("uid") == self.uid
-        return bool(same and metadata.get("generation", self.generation) >= self.generation)
 
 
 @dataclass(slots=True)
