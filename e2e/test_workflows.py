@@ -9,6 +9,7 @@ import kubernetes
 import pytest
 
 from e2e.platform import SHELL_IMAGE, Platform, namespace, restricted, run_pod, wait_for
+from mlstack.adapters.kube import KubeClient
 
 GROUP = ("argoproj.io", "v1alpha1")
 DATABASE = "argo"
@@ -92,22 +93,18 @@ def sql(platform: Platform, statement: str) -> str:
     core = platform.core()
     pods = core.list_pod_for_all_namespaces(label_selector="mlstack.dev/stack=mysql").items
     pod = next(pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp)
-    script = "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql -uroot -N"
-    stream = kubernetes.stream.stream(
-        core.connect_get_namespaced_pod_exec,
-        pod.metadata.name,
-        pod.metadata.namespace,
-        command=["bash", "-c", script],
-        stderr=True,
-        stdin=True,
-        stdout=True,
-        tty=False,
-        _preload_content=False,
-    )
-    stream.write_stdin(f"{platform.credential('mysql')['password']}\nuse {DATABASE};\n{statement};\nquit\n")
-    stream.run_forever(timeout=60)
-    assert stream.returncode == 0, stream.read_stderr()
-    return str(stream.read_stdout())
+    kube = KubeClient(platform.kubeconfig)
+    try:
+        code, out, err = kube.execute(
+            pod.metadata.namespace,
+            pod.metadata.name,
+            ["sh", "-c", "read -r MYSQL_PWD; export MYSQL_PWD; exec mysql -uroot -N"],
+            stdin=f"{platform.credential('mysql')['password']}\nuse {DATABASE};\n{statement};\n",
+        )
+    finally:
+        kube.close()
+    assert code == 0, err
+    return out
 
 
 def test_foreign_namespace_cannot_read_the_workflow_secrets(platform: Platform, home: dict[str, str]) -> None:
