@@ -23,6 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = "bench"
+SETTLE = 5.0
+"""Seconds a fresh API server gets to end what it does after its start, so that neither side pays for it."""
 Objects = list[dict[str, Any]]
 
 
@@ -270,6 +272,7 @@ def measure(api_class: Any, kubectl: Path, rounds: int) -> list[str]:
 def _started(api_class: Any, directory: Path) -> Any:
     api = api_class(directory).start()
     api.start_controllers("deployment-controller", "replicaset-controller")
+    time.sleep(SETTLE)
     return api
 
 
