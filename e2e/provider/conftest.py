@@ -36,7 +36,7 @@ class Cluster:
 
     provider: KindProvider
     spec: ClusterSpec
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: list[tuple[str, float]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -54,8 +54,8 @@ class Cluster:
         begin = time.monotonic()
         rest = (lambda: False,) if name in ("create", "start") else ()
         getattr(self.provider, name)(self.spec, self.events.append, name, *rest)
-        self.seconds[name] = time.monotonic() - begin
-        return self.seconds[name]
+        self.seconds.append((name, round(time.monotonic() - begin, 1)))
+        return self.seconds[-1][1]
 
     def core(self) -> kubernetes.client.CoreV1Api:
         """A fresh client: the API's connections do not survive a stop."""
@@ -96,4 +96,4 @@ def cluster(kind_provider: KindProvider) -> Iterator[Cluster]:
         yield made
     finally:
         made.timed("delete")
-        sys.stderr.write(f"\nprovider, seconds: { {name: round(value, 1) for name, value in made.seconds.items()} }\n")
+        sys.stderr.write(f"\nprovider, seconds: {made.seconds}\n")

@@ -37,6 +37,7 @@ class FakeEngine:
     scripts: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=lambda: {"CgroupVersion": "2", "NCPU": 4, "MemTotal": 16 << 30})
     dead: bool = False
+    runtime_down: bool = False
     loads: int = 0
     clock: float = 1000.0
 
@@ -84,6 +85,8 @@ class FakeEngine:
         if argv[0] == "bash":
             self.scripts.append(container)
             return Process(0, "killed abc\n")
+        if self.runtime_down:
+            return Process(1, "", "ctr: cannot access socket")
         images = self.runtime.setdefault(container, {})
         if "import" in argv:
             assert isinstance(stdin, Path)

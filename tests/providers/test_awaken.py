@@ -12,7 +12,7 @@ from mlstack.core.events import Event, Message, StepWaiting
 from mlstack.core.ports import WatchEvent
 from mlstack.providers.awaken import await_api, await_pods, fresh
 
-STARTED = 1_790_000_000.0
+STARTED = {"n": 1_790_000_000.0}
 OLD, NEW = "2026-09-21T14:13:10Z", "2026-09-21T14:13:30Z"
 
 
@@ -67,6 +67,14 @@ def wait(api: Api, patience: float = 30.0) -> list[Event]:
 @pytest.mark.parametrize(("at", "expected"), [(OLD, False), (NEW, True)])
 def test_a_pod_is_fresh_when_its_containers_were_started_after_the_node(at: str, expected: bool) -> None:
     assert fresh(pod("p", at), STARTED) is expected
+
+
+def test_each_pod_is_judged_by_its_own_nodes_start() -> None:
+    since = {"n": 1_790_000_000.0, "other": 0.0}
+    elsewhere = pod("p", OLD) | {"spec": {"nodeName": "other"}}
+    assert fresh(elsewhere, since)
+    assert not fresh(pod("p", OLD), since)
+    assert fresh(pod("p", OLD) | {"spec": {}}, since)
 
 
 def test_stale_readiness_is_waited_out_and_named() -> None:

@@ -223,3 +223,17 @@ def test_observed_images_leave_out_those_the_store_has_newer(world: World) -> No
     }
     world.images.stored |= {"r.io/same:1": DIGEST, "r.io/old:1": DIGEST}
     assert world.provider.observe(world.spec).images == {"r.io/same:1", "unknown/x:1"}
+
+
+def test_a_node_whose_runtime_does_not_answer_yet_is_observed_all_the_same(world: World) -> None:
+    world.create()
+    world.engine.runtime_down = True
+    facts = world.provider.observe(world.spec)
+    assert (facts.state, facts.images) == (ClusterState.RUNNING, frozenset())
+    assert "runtime of lab-control-plane does not answer" in facts.detail
+    with pytest.raises(MlstackError) as caught:
+        world.provider.load_image(
+            world.spec, ImageRecord("a/b:1", DIGEST, 1, ImageSource.BUILD), world.events.append, "l"
+        )
+    assert caught.value.code == "node.runtime"
+    assert "cannot access socket" in caught.value.why

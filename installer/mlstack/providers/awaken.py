@@ -18,6 +18,8 @@ from mlstack.core.readiness import State, readiness
 
 Connect = Callable[[Path], Kube]
 """Opens the API that a kubeconfig names."""
+Since = Mapping[str, float]
+"""Node name -> when it was started, in seconds since the epoch."""
 API_SECONDS = 90.0
 POD_SECONDS = 120.0
 _SYSTEM = "kube-system"
@@ -50,9 +52,9 @@ def await_api(kube: Kube, step: str, emit: Emit, cancelled: Cancelled, patience:
 
 
 def await_pods(
-    kube: Kube, since: float, step: str, emit: Emit, cancelled: Cancelled, patience: float = POD_SECONDS
+    kube: Kube, since: Since, step: str, emit: Emit, cancelled: Cancelled, patience: float = POD_SECONDS
 ) -> None:
-    """Returns once every pod is ready with containers started after ``since`` (seconds since the epoch).
+    """Returns once every pod is ready with containers started after its node was.
 
     When time is up: pods of the cluster's own namespace not ready raise cluster.not-ready; others are a warning only,
     since they may have been broken before and a later step can mend them.
@@ -93,7 +95,7 @@ def _take(pods: dict[str, Object], event: WatchEvent) -> None:
         pods[_key(event.object)] = event.object
 
 
-def _pending(pods: Mapping[str, Object], since: float) -> tuple[Pending, ...]:
+def _pending(pods: Mapping[str, Object], since: Since) -> tuple[Pending, ...]:
     waiting = [pod for pod in pods.values() if not _settled(pod, since)]
     found = [Pending(resource=_name(pod), reason=_reason(pod, since)) for pod in waiting]
     return tuple(sorted(found, key=lambda item: item.resource))
@@ -103,11 +105,11 @@ def _name(pod: Object) -> str:
     return f"Pod/{pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}"
 
 
-def _reason(pod: Object, since: float) -> str:
+def _reason(pod: Object, since: Since) -> str:
     return pod_reason(pod) if fresh(pod, since) else "not started again yet"
 
 
-def _settled(pod: Object, since: float) -> bool:
+def _settled(pod: Object, since: Since) -> bool:
     if pod["metadata"].get("deletionTimestamp"):
         return True
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
@@ -115,10 +117,11 @@ def _settled(pod: Object, since: float) -> bool:
     return fresh(pod, since) and readiness({"kind": "Pod", "apiVersion": "v1", **pod}).state is State.READY
 
 
-def fresh(pod: Object, since: float) -> bool:
-    """True when no running container of the pod claims to have been started before ``since``."""
+def fresh(pod: Object, since: Since) -> bool:
+    """True when no running container of the pod claims to have been started before its node was."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return all(_started(status) >= since for status in statuses if "running" in (status.get("state") or {}))
+    node_started = since.get(str((pod.get("spec") or {}).get("nodeName", "")), 0.0)
+    return all(_started(status) >= node_started for status in statuses if "running" in (status.get("state") or {}))
 
 
 def _started(status: Mapping[str, Any]) -> float:

@@ -51,7 +51,7 @@ class KindProvider:
         return as_errors(preflight_checks(spec, facts, self.engine, self.host, self.need()))
 
     def observe(self, spec: ClusterSpec) -> ClusterFacts:
-        """What is there. A dead engine is no error: a cluster it is known to hold counts as stopped."""
+        """What is there. No error: a dead engine (a cluster it is known to hold counts as stopped), a node that is ill."""
         record = self._ownership.read(spec.instance)
         try:
             containers = self._containers(spec)
@@ -63,7 +63,12 @@ class KindProvider:
         facts = judge(spec, record, containers)
         if facts.state is not ClusterState.RUNNING:
             return facts
-        return replace(facts, images=frozenset(self._current_images(containers)))
+        try:
+            return replace(facts, images=frozenset(self._current_images(containers)))
+        except MlstackError as error:
+            if error.code not in ("node.runtime", "engine.timeout"):
+                raise
+            return replace(facts, detail=error.what)
 
     def create(self, spec: ClusterSpec, emit: Emit, step: str, cancelled: Cancelled) -> None:
         """Makes the cluster; its nodes are Ready when this returns. What a killed run left half made is deleted first.
@@ -128,7 +133,7 @@ class KindProvider:
                 self.engine.start(container.name)
         if not self.kubeconfig(spec).exists():
             self._kind(spec, emit, step, cancelled).export_kubeconfig(spec.instance, self.kubeconfig(spec))
-        since = min(container.started for container in self._containers(spec))
+        since = {container.name: container.started for container in self._containers(spec)}
         kube = self.connect(self.kubeconfig(spec))
         try:
             await_api(kube, step, emit, cancelled)
