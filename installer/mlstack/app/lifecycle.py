@@ -60,7 +60,8 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
             session.connect, session.name, identity(session.directory, command), lambda: lost.append("lease")
         )
         try:
-            kube = access.reader() if cluster.state is ClusterState.RUNNING else None
+            # with the Lease, so that nobody changes what the plan is made from
+            kube = access.writer() if cluster.state is ClusterState.RUNNING else None
             plan, facts = make_plan(session, command, kube, cluster)
             if purge and not session.abilities.makes_cluster:
                 plan = plan_down(session.name, facts, session.abilities, purge=True)

@@ -119,7 +119,8 @@ def diff(session: Session) -> list[ObjectDiff]:
                 rid = ResourceId.of(obj)
                 wanted.add(rid)
                 live = kube.get(rid)
-                changes = field_changes(live, obj)
+                # what the server would make of it, so that its defaults are no differences
+                changes = field_changes(live, kube.apply(obj, dry_run=True) if live else obj)
                 if live is None or changes:
                     kind = Change.CREATE if live is None else Change.UPDATE
                     text = "\n".join(
