@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """The instance MLSTACK_E2E_NAME (``default``) when it is ready, else one named ``e2e``, removed at the end."""
-    wanted = Platform(os.environ.get("MLSTACK_E2E_NAME", "default"))
+    """The instance MLSTACK_E2E_NAME (``mlstack``) when it is ready, else one named ``e2e``, removed at the end."""
+    wanted = Platform(os.environ.get("MLSTACK_E2E_NAME", "mlstack"))
     if _ready(wanted):
         yield wanted
         return
