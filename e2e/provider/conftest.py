@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -28,6 +28,7 @@ from mlstack.core.model import ClusterSpec, ImageRecord
 from mlstack.providers.kind import KindProvider
 
 ROOT = Path(__file__).parents[2]
+OUT = ROOT / "e2e" / "out"
 
 
 @dataclass
@@ -96,4 +97,5 @@ def cluster(kind_provider: KindProvider) -> Iterator[Cluster]:
         yield made
     finally:
         made.timed("delete")
-        sys.stderr.write(f"\nprovider, seconds: {made.seconds}\n")
+        OUT.mkdir(exist_ok=True)
+        (OUT / "provider-seconds.json").write_text(json.dumps(made.seconds))
