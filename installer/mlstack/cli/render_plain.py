@@ -9,7 +9,17 @@ from typing import TextIO
 
 from mlstack.cli import words
 from mlstack.cli.progress import Group, Phase, Run, Step, closing
-from mlstack.core.events import Event, LogLine, Message, RunFinished, RunStarted, StepProgress, StepStarted, StepWaiting
+from mlstack.core.events import (
+    Event,
+    LogLine,
+    Message,
+    RunFinished,
+    RunStarted,
+    SampleStep,
+    StepProgress,
+    StepStarted,
+    StepWaiting,
+)
 from mlstack.core.redact import redact
 
 LONG_STEP = 2.0
@@ -29,6 +39,7 @@ class PlainRenderer:
         self._lock = threading.Lock()
         self._told: dict[str, tuple[float, str]] = {}
         self._closed_groups: set[str] = set()
+        self._first = 0.0
 
     def emit(self, event: Event) -> None:
         """Tells the event if it is worth a line."""
@@ -46,7 +57,8 @@ class PlainRenderer:
         """Nothing is held back."""
 
     def _write(self, line: str, now: float) -> None:
-        elapsed = words.clock(now - self._run.started) if self._run.started else "0:00"
+        self._first = self._first or now
+        elapsed = words.clock(now - (self._run.started or self._first))
         self._stream.write(f"{elapsed:>7}  {redact(line)}\n")
         self._stream.flush()
 
@@ -58,6 +70,8 @@ class PlainRenderer:
                 return [closing(event)]
             case Message():
                 return [f"{event.level}: {event.text}" if event.level != "info" else event.text]
+            case SampleStep():
+                return [words.sample_step(event)]
             case LogLine():
                 return [f"{event.source} | {event.text}"] if self._verbose or not event.step else []
         return self._step_lines(event, step) if step is not None else []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mlstack.cli import words
 from mlstack.cli.progress import Group, Phase, Run, Step, closing
-from mlstack.core.events import Event, LogLine, Message, RunFinished, RunStarted
+from mlstack.core.events import Event, LogLine, Message, RunFinished, RunStarted, SampleStep
 from mlstack.core.redact import redact
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class TtyRenderer:
             self._above(event.text, {"warning": "yellow", "error": "red"}.get(event.level, ""))
         elif isinstance(event, LogLine) and (self._verbose or not event.step):
             self._above(f"{event.source} | {event.text}", "dim")
+        elif isinstance(event, SampleStep):
+            failed = event.phase in ("Failed", "Error")
+            self._above(words.sample_step(event), "red" if failed else "bold")
         elif isinstance(event, RunFinished):
             self._finish(event)
         elif step is not None and step.phase is Phase.FAILED:

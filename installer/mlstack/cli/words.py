@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlstack.core.events import SampleStep
+
 
 def clock(seconds: float) -> str:
     """``0:07``, ``2:41``, ``1:02:03``: for columns that tick."""
@@ -52,3 +57,10 @@ def amount(done: float, total: float, unit: str) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 change``, ``3 changes``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def sample_step(event: SampleStep) -> str:
+    """A line about a step of a sample: ``train: Running``, ``flaky (attempt 2): Failed after 4 s, exit code 1``."""
+    name = f"{event.name} (attempt {event.attempt + 1})" if event.attempt else event.name
+    took = f" after {duration(event.seconds)}" if event.seconds else ""
+    return f"{name}: {event.phase}{took}{f', {event.message}' if event.message else ''}"
