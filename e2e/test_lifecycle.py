@@ -36,7 +36,11 @@ def versions(platform: Platform) -> dict[str, str]:
     client = kubernetes.dynamic.DynamicClient(platform.api())
     found: dict[str, str] = {}
     for resource in client.resources.search():
-        if resource.kind in NOISY or "list" not in getattr(resource, "verbs", []) or resource.kind.endswith("List"):
+        if (
+            resource.kind in NOISY
+            or "list" not in (getattr(resource, "verbs", None) or [])
+            or resource.kind.endswith("List")
+        ):
             continue
         for item in client.get(resource, label_selector="mlstack.dev/stack").items:
             meta = item.metadata

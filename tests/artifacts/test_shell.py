@@ -93,3 +93,11 @@ def test_a_listener_that_fails_does_not_block_the_program(shell: HostShell) -> N
 
     with pytest.raises(KeyError):
         shell.run(["seq", "1", "200000"], on_line=fail, timeout=30)
+
+
+def test_nothing_is_started_once_the_user_asked_to_stop(shell: HostShell, tmp_path: Path) -> None:
+    mark = tmp_path / "started"
+    with pytest.raises(MlstackError) as caught:
+        shell.run(["touch", str(mark)], cancelled=lambda: True)
+    assert caught.value.code == "run.interrupted"
+    assert not mark.exists()

@@ -98,6 +98,18 @@ def test_engine_facts_decide_about_control_groups_and_the_host_about_capabilitie
 
 
 @pytest.mark.parametrize(
+    ("kernel", "mode"),
+    [("6.1.0-18-amd64", "nftables"), ("5.13.0", "nftables"), ("5.10.0-28-amd64", "iptables"), ("", "iptables")],
+)
+def test_kube_proxy_gets_a_table_of_its_own_where_the_kernel_can(node: Node, kernel: str, mode: str) -> None:
+    around = surroundings({"KernelVersion": kernel}, ())
+    constants = node.spec.config
+    spec = ClusterSpec("lab", "1.36.3")
+    assert kind_config(spec, "n", around, constants)["networking"]["kubeProxyMode"] == mode
+    assert "kubeProxyMode" not in kind_config(spec, "n", around)["networking"]
+
+
+@pytest.mark.parametrize(
     ("short", "full"),
     [
         ("busybox:1", "docker.io/library/busybox:1"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import LABEL_INSTANCE, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.ports import Kube
 
@@ -30,6 +30,7 @@ def held(holder: str, since: str = "") -> MlstackError:
         "Another mlstack is changing this instance",
         why=holder + (f", since {since}" if since else ""),
         remedy="Wait until it is done, or stop it; several instances on one host need different --name.",
+        exit_code=ExitCode.PREFLIGHT,
     )
 
 

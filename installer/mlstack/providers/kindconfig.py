@@ -27,13 +27,15 @@ class Surroundings:
     """What the nodes' host forces on their configuration.
 
     cgroup: hierarchy version of the engine's host; lowers_oom: containers may ask for a lower out-of-memory score
-    (false without CAP_SYS_RESOURCE); cores, memory (bytes): what the engine has.
+    (false without CAP_SYS_RESOURCE); cores, memory (bytes): what the engine has; nftables: its kernel is new enough for
+    kube-proxy's nftables mode.
     """
 
     cgroup: int = 2
     lowers_oom: bool = True
     cores: int = 0
     memory: int = 0
+    nftables: bool = False
 
 
 def kind_config(
@@ -48,7 +50,7 @@ def kind_config(
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "name": spec.instance,
-        "networking": {**recipe.get("networking", {}), "apiServerAddress": "127.0.0.1"},
+        "networking": _networking(recipe.get("networking", {}), around),
         "nodes": [_node(spec, image, index) for index in range(spec.nodes)],
     }
     if kubeadm:
@@ -58,6 +60,15 @@ def kind_config(
     if containerd:
         document["containerdConfigPatches"] = containerd
     return document
+
+
+def _networking(recipe: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
+    networking = {**recipe, "apiServerAddress": "127.0.0.1"}
+    # kube-router rewrites the iptables filter table as a whole and, when both begin, takes chains away from under
+    # kube-proxy, which then waits half a minute. In this mode kube-proxy has a table of its own.
+    if around.nftables and "kubeProxyMode" in recipe:
+        networking["kubeProxyMode"] = "nftables"
+    return networking
 
 
 def _node(spec: ClusterSpec, image: str, index: int) -> dict[str, Any]:

@@ -8,10 +8,13 @@ from typing import Any
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import ClusterFacts, ClusterSpec, ClusterState
 from mlstack.core.ports import ContainerInfo
+from mlstack.core.versions import numbers
 from mlstack.providers.kindconfig import Surroundings
 from mlstack.providers.ownership import Damaged, Record
 
 _RESOURCE = "CAP_SYS_RESOURCE"
+NFTABLES_KERNEL = (5, 13)
+"""The oldest kernel that kube-proxy's nftables mode accepts."""
 
 
 def network_of(spec: ClusterSpec) -> str:
@@ -85,4 +88,12 @@ def surroundings(info: Mapping[str, Any], missing: Sequence[str]) -> Surrounding
         lowers_oom=_RESOURCE not in missing,
         cores=int(info.get("NCPU", 0)),
         memory=int(info.get("MemTotal", 0)),
+        nftables=_kernel(info) >= NFTABLES_KERNEL,
     )
+
+
+def _kernel(info: Mapping[str, Any]) -> tuple[int, ...]:
+    try:
+        return numbers(str(info.get("KernelVersion", "")))
+    except ValueError:
+        return (0,)
