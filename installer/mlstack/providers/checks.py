@@ -60,7 +60,7 @@ def check_cgroup(info: Mapping[str, Any]) -> Check:
     """The control group version of the engine's host; version 1 works with a kubelet setting that is made by itself."""
     version = str(info.get("CgroupVersion", ""))
     if version == "1":
-        detail = "control groups version 1: nodes are told to accept it (failCgroupV1: false)"
+        detail = "control groups version 1: nodes are told to accept it and use the cgroupfs driver (ADR 6)"
         return _check("cgroup", "host", CheckState.WARNING, detail, "boot the host with version 2 when you can")
     return _check("cgroup", "host", CheckState.OK, f"control groups version {version or 'unknown'}")
 
