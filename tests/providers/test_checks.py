@@ -10,7 +10,7 @@ from providerfakes import World
 
 from mlstack.core.errors import ExitCode
 from mlstack.core.host import HostInfo, PortUser
-from mlstack.core.model import ClusterSpec, PortMapping
+from mlstack.core.model import ClusterFacts, ClusterSpec, ClusterState, PortMapping
 from mlstack.core.results import CheckState
 from mlstack.providers import checks
 from mlstack.providers.checks import FIX_TAGS, Need
@@ -145,3 +145,11 @@ def test_doctor_lists_what_is_in_order_too(world: World) -> None:
         check.name for check in found
     }
     assert all(check.state in (CheckState.OK, CheckState.SKIPPED) for check in found)
+
+
+def test_a_half_made_cluster_of_ours_does_not_fail_for_the_ports_it_holds(world: World) -> None:
+    half = ClusterFacts(ClusterState.BROKEN, "ended while it was made", half_made=True)
+    found = preflight_checks(PORTS, half, world.engine, world.host, Need())
+    assert not [check for check in found if check.name == "port"]
+    absent = preflight_checks(PORTS, ClusterFacts(ClusterState.ABSENT), world.engine, world.host, Need())
+    assert [check for check in absent if check.name == "port"]

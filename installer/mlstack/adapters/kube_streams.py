@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mlstack.adapters.kube_sdk import load_sdk
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.readiness import conditions_of
@@ -24,6 +25,7 @@ CHUNK = 32768
 
 def _core(kubeconfig: Path, context: str) -> Any:
     """An API object of its own: the SDK swaps a method of it while a stream is opened."""
+    load_sdk()
     from kubernetes import client, config
 
     settings = client.Configuration()
@@ -35,6 +37,7 @@ def execute(
     kubeconfig: Path, context: str, where: tuple[str, str, str], command: Sequence[str], stdin: str, timeout: float
 ) -> tuple[int, str, str]:
     """Runs a command in (namespace, pod, container). Raises MlstackError kube.exec; timeout in seconds."""
+    load_sdk()
     from kubernetes.client import ApiException
     from kubernetes.stream import stream
 
@@ -132,6 +135,7 @@ class Forward:
             threading.Thread(target=self._carry, args=(local, pod, target), daemon=True).start()
 
     def _carry(self, local: socket.socket, pod: str, target: int) -> None:
+        load_sdk()
         from kubernetes.client import ApiException
         from kubernetes.stream import portforward
 

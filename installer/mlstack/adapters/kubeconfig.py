@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlstack.adapters.kube_sdk import load_sdk
 from mlstack.core.errors import ExitCode, MlstackError
 
 Headers = Callable[[bool], Mapping[str, str]]
@@ -170,6 +171,7 @@ class _SdkLogin:
         return self._headers
 
     def _read(self) -> Mapping[str, str]:
+        load_sdk()
         from kubernetes.client import Configuration
         from kubernetes.config import ConfigException, load_kube_config
 

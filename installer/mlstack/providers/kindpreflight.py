@@ -33,8 +33,8 @@ def preflight_checks(
         findings.append(checks.check_memory(need.memory, info, about))
     if need.cores:
         findings.append(checks.check_cores(need.cores, info, about))
-    # A running cluster of ours holds its ports itself.
-    if facts.state is not ClusterState.RUNNING:
+    # A cluster of ours that runs, or that a killed run left half made, holds its ports itself.
+    if facts.state in (ClusterState.ABSENT, ClusterState.STOPPED):
         wanted = {port.host_port: port.name for port in spec.ports}
         taken = host.port_users([(port.address, port.host_port) for port in spec.ports])
         findings += checks.check_ports(wanted, taken)
