@@ -56,8 +56,8 @@ test: setup-dev ## everything CI runs
 	$(MAKE) --no-print-directory check
 	$(BIN)/pytest tests
 
-bench: setup-dev ## measure, each figure beside its peer, into docs/benchmarks.md
-	$(BIN)/python -m bench $(ARGS)
+bench: setup-dev ## measure against kubectl (needs MLSTACK_TEST_BIN with etcd, kube-apiserver, kubectl)
+	$(BIN)/python bench/apply.py $(ARGS)
 
 docs: setup-dev ## the generated reference
 	$(BIN)/mlstack dev docs
