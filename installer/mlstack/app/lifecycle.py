@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
@@ -52,36 +54,35 @@ def show_plan(session: Session, command: str) -> Plan:
 
 def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bool, purge: bool = False) -> Report:
     """Runs a command under the instance's lock. Raises ``lock.held``, preflight Problems and what planning raises."""
-    lost: list[str] = []
-    with HostLock(session.directory, command):
+    with _writing(session, command) as (access, lost):
         _tell_unfinished(session, command)
         cluster = observing.observe_cluster(session)
-        access = ClusterAccess(
-            session.connect, session.name, identity(session.directory, command), lambda: lost.append("lease")
-        )
-        try:
-            # with the Lease, so that nobody changes what the plan is made from
-            kube = access.writer() if cluster.state is ClusterState.RUNNING else None
-            plan, facts = make_plan(session, command, kube, cluster)
-            if purge and not session.abilities.makes_cluster:
-                plan = plan_down(session.name, facts, session.abilities, purge=True)
-            if command == "up":
-                _preflight(session, plan, facts)
-                _agree(plan, facts, confirm, host_changes)
-                _remember_ports(session, cluster)
-            report = _runner(session, access, facts, lost).run(plan)
-        finally:
-            access.close()
-    return report
+        # with the Lease, so that nobody changes what the plan is made from
+        kube = access.writer() if cluster.state is ClusterState.RUNNING else None
+        plan, facts = make_plan(session, command, kube, cluster)
+        if purge and not session.abilities.makes_cluster:
+            plan = plan_down(session.name, facts, session.abilities, purge=True)
+        if command == "up":
+            _preflight(session, plan, facts)
+            _agree(plan, facts, confirm, host_changes)
+            _remember_ports(session, cluster)
+        return _runner(session, access, facts, lost).run(plan)
 
 
 def run_plan(session: Session, command: str, plan: Plan, facts: Facts) -> Report:
     """Carries out a ready-made plan under the instance's lock. Raises ``lock.held``."""
-    lost: list[str] = []
+    with _writing(session, command) as (access, lost):
+        return _runner(session, access, facts, lost).run(plan)
+
+
+@contextmanager
+def _writing(session: Session, command: str) -> Iterator[tuple[ClusterAccess, threading.Event]]:
+    """The instance's host lock and its way to the cluster; the event is set once another writer took the Lease."""
+    lost = threading.Event()
     with HostLock(session.directory, command):
-        access = ClusterAccess(session.connect, session.name, identity(session.directory, command))
+        access = ClusterAccess(session.connect, session.name, identity(session.directory, command), lost.set)
         try:
-            return _runner(session, access, facts, lost).run(plan)
+            yield access, lost
         finally:
             access.close()
 
@@ -114,7 +115,7 @@ def _clear(session: Session, keep: Sequence[str]) -> None:
             folder.rmdir()
 
 
-def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: list[str]) -> Runner:
+def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threading.Event) -> Runner:
     from mlstack.adapters.certificates import OwnAuthority
     from mlstack.adapters.database import PodDatabase
     from mlstack.adapters.objectstore import MinioStore
@@ -133,7 +134,7 @@ def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: list[st
         journal=observing.journal(session),
         durations=observing.durations(session),
         emit=session.emit,
-        cancelled=lambda: bool(lost) or session.cancelled(),
+        cancelled=lambda: lost.is_set() or session.cancelled(),
         inventories=facts.inventory,
     )
 

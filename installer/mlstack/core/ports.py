@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -252,6 +252,3 @@ class Engine(Protocol):
     def limit(self, container: str, *, memory: int, cpus: float) -> None: ...
     def remove_network(self, name: str) -> bool: ...
     def logs(self, container: str, tail: int) -> str: ...
-
-
-Samples = Iterable[tuple[str, str]]
