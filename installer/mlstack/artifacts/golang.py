@@ -16,7 +16,7 @@ from mlstack.artifacts.compileslot import CompileSlot
 from mlstack.artifacts.disk import make_directory, temporary_name
 from mlstack.artifacts.goerrors import compile_failed
 from mlstack.artifacts.golock import GoLock, prepare, read_lock
-from mlstack.artifacts.gorun import GoRun, Progress, Unit, batches, executable_name
+from mlstack.artifacts.gorun import FLAGS, GoRun, Progress, Unit, batches, executable_name
 from mlstack.artifacts.gotoolchain import Toolchain, Toolchains
 from mlstack.artifacts.store import Entry, Store
 from mlstack.artifacts.trees import clean_work
@@ -66,7 +66,7 @@ class GoBuilder:
         """Identifies what decides how packages compile: programs with the same group key are built together."""
         restore = [each.model_dump(mode="json") for each in program.restore]
         parts = (self.lock_of(program).digest, sorted(program.tags), program.cgo, program.static, restore)
-        return fingerprint("go", 1, self._architecture, *parts)
+        return fingerprint("go", 2, self._architecture, FLAGS, *parts)
 
     def unit(self, program: GoProgram, package: str) -> Unit:
         """One package of a recipe as it is built and kept."""

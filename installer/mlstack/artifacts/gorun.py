@@ -16,7 +16,8 @@ from mlstack.core.recipe import GoProgram
 Progress = Callable[[str, float, float, str], None]
 """Gets message, done, total and unit."""
 _TIMEOUT = 3 * 3600.0
-_FLAGS = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-pgo=off"]
+FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-pgo=off", "-gcflags=all=-dwarf=false")
+"""Flags of every build. The linker strips debugging data anyhow: not making it saves about an eighth of the CPU time."""
 _PACKAGE = re.compile(r"^[A-Za-z0-9_.~/+-]+$")
 
 
@@ -84,7 +85,7 @@ class GoRun:
                 progress(text, min(done, total), total, "packages")
 
         variables = {symbol: value for unit in batch for symbol, value in unit.variables.items()}
-        flags = [*_FLAGS, *self._tags, f"-ldflags={linker_flags(variables, static=self._program.static)}"]
+        flags = [*FLAGS, *self._tags, f"-ldflags={linker_flags(variables, static=self._program.static)}"]
         self.go(["build", "-v", *flags, "-o", f"{out}/", *(unit.package for unit in batch)], cwd, "compile", line)
 
 
