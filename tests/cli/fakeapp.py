@@ -166,8 +166,8 @@ class FakeApp:
             )
         return self._play()
 
-    def down(self, purge):
-        self._called("down", purge)
+    def down(self, purge, undo_host):
+        self._called("down", purge, undo_host)
         return Report((Outcome("delete", Result.DONE),))
 
     def start(self):

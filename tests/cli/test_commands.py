@@ -29,8 +29,9 @@ CASES = [
     Case("up --dry-run", ("plan", "up"), ("build minio", "not cached", "1 object to apply, 1 unchanged", "takes long"), "Plan"),
     Case("plan", ("plan", "up"), ("apply ConfigMap/minio/x", "missing"), "Plan"),
     Case("plan down", ("plan", "down"), (), "Plan"),
-    Case("down", ("down", False), ("'mlstack' is removed; its data is kept",)),
-    Case("down --purge --yes", ("down", True), ("removed, with its data",)),
+    Case("down", ("down", False, False), ("'mlstack' is removed; its data is kept",)),
+    Case("down --purge --yes", ("down", True, False), ("removed, with its data",)),
+    Case("down --undo-host --yes", ("down", False, True), ("removed; its data is kept",)),
     Case("start", ("start",), ("'lab' is running",)),
     Case("stop", ("stop",), ("mlstack start",)),
     Case("status", ("status",), ("running (kind, Kubernetes 1.36.3, 1 node)", "2/2", "ready"), "Status"),
@@ -143,8 +144,10 @@ def test_host_changes_are_asked_for_in_a_terminal(mlstack, monkeypatch, answer, 
 
 
 def test_purge_needs_a_yes(mlstack):
-    ran = mlstack("down", "--purge")
-    assert ran.code == 2 and "cli.not-confirmed" in ran.err and ("down", True) not in ran.calls
+    for flag in ("--purge", "--undo-host"):
+        ran = mlstack("down", flag)
+        assert ran.code == 2 and "cli.not-confirmed" in ran.err
+        assert all(call[0] != "down" for call in ran.calls)
 
 
 @pytest.mark.parametrize(

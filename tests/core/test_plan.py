@@ -14,7 +14,7 @@ from mlstack.core.desired import Facts, HostFacts, InventoryEntry, LiveObject, R
 from mlstack.core.diff import fingerprint_of
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import ClusterFacts, ClusterSpec, ClusterState, ResourceId
-from mlstack.core.plan import Abilities, plan_down, plan_start, plan_stop, plan_up
+from mlstack.core.plan import Abilities, HostEnd, plan_down, plan_start, plan_stop, plan_up
 from mlstack.core.plan_prune import NEVER_PRUNED
 from mlstack.core.recipe import Image
 from mlstack.core.stackfile import BucketSpec, CertificateSpec, SecretSpec, WaitSpec
@@ -264,9 +264,19 @@ def test_a_foreign_cluster_is_never_touched(make):
 
 
 def test_down_deletes_our_own_cluster_whole():
-    plan = plan_down("i", installed(APP), undo_host=True)
+    plan = plan_down("i", installed(APP), host=HostEnd.UNDO)
     assert ids(plan) == ["cluster:delete", "host:undo"]
     assert plan_down("i", Facts(READY_HOST, ABSENT)).actions == ()
+
+
+def test_down_with_purge_removes_what_an_absent_cluster_left_and_stops_an_engine_that_answers():
+    plan = plan_down("i", Facts(READY_HOST, ABSENT), purge=True, host=HostEnd.STOP_ENGINE)
+    assert [(one.id, one.needs) for one in plan.actions] == [
+        ("cluster:delete", frozenset()),
+        ("host:stop-engine", frozenset({"cluster:delete"})),
+    ]
+    dead = Facts(HostFacts(engine_installed=True), ABSENT)
+    assert plan_down("i", dead, purge=True, host=HostEnd.STOP_ENGINE).actions == ()
 
 
 def test_down_on_somebody_elses_cluster_goes_backwards_and_keeps_data():

@@ -89,6 +89,9 @@ class FakeProvider:
     def delete(self, spec, emit, step):
         self.asked.append("delete")
 
+    def purge(self):
+        self.asked.append("purge")
+
     def start(self, spec, emit, step, cancelled):
         self.asked.append("start")
 

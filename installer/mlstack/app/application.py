@@ -44,11 +44,11 @@ class Application:
 
         return carry_out(self._session, "up", confirm, host_changes)
 
-    def down(self, purge: bool) -> Report:
+    def down(self, purge: bool, undo_host: bool) -> Report:
         """Takes the platform away."""
         from mlstack.app.lifecycle import down
 
-        return down(self._session, purge)
+        return down(self._session, purge, undo_host)
 
     def start(self) -> Report:
         """Starts a stopped platform."""

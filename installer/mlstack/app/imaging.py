@@ -103,7 +103,19 @@ def prune(session: Session, everything: bool) -> PruneResult:
     before = pruning.usage(session.paths)
     freed = pruning.prune(backends.store, set() if everything else backends.keys())
     freed += pruning.trim(session.paths, backends.store)
+    if everything:
+        _forget_node_images(session)
     after = pruning.usage(session.paths)
     parts = dataclasses.asdict(before)
     removed = tuple(name for name, size in parts.items() if size > getattr(after, name))
     return PruneResult(removed=removed, freed=freed, left=after.total)
+
+
+def _forget_node_images(session: Session) -> None:
+    """Takes node images that no node uses out of the engine; an engine that does not run holds them until the next time."""
+    try:
+        session.provider.purge()
+    except MlstackError as error:
+        if error.code != "engine.unreachable":
+            raise
+        session.warn("the container engine does not answer: node images in it stay")

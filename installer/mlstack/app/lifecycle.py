@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
+from mlstack.app.clearing import clear, others
 from mlstack.app.target import VOLUMES, wanted
 from mlstack.core.actions import Plan, Report, RunPlaybook
 from mlstack.core.desired import Facts
 from mlstack.core.errors import ExitCode, MlstackError, Problems
 from mlstack.core.events import Message
 from mlstack.core.model import ClusterFacts, ClusterState
-from mlstack.core.plan import plan_down, plan_start, plan_stop, plan_up
+from mlstack.core.plan import HostEnd, plan_down, plan_start, plan_stop, plan_up
 from mlstack.core.ports import Kube
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.context import Ports
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
 Confirm = Callable[[Sequence[str]], bool]
 
 
-def make_plan(session: Session, command: str, kube: Kube | None, cluster: ClusterFacts) -> tuple[Plan, Facts]:
+@dataclass(frozen=True, slots=True)
+class End:
+    """How much ``down`` takes away. purge: the data and node images too; undo_host: what was changed on the host too."""
+
+    purge: bool = False
+    undo_host: bool = False
+
+
+def make_plan(
+    session: Session, command: str, kube: Kube | None, cluster: ClusterFacts, end: End = End()
+) -> tuple[Plan, Facts]:
     """The plan of a command with the facts it was made from."""
     stacks = session.stacks if command in ("up", "start") else ()
     facts = observing.observe(session, stacks, kube, cluster)
@@ -38,7 +49,7 @@ def make_plan(session: Session, command: str, kube: Kube | None, cluster: Cluste
         return plan_start(session.name, facts, session.stacks), facts
     if command == "stop":
         return plan_stop(session.name, facts), facts
-    return plan_down(session.name, facts, session.abilities), facts
+    return plan_down(session.name, facts, session.abilities, purge=end.purge, host=_host_end(session, end)), facts
 
 
 def show_plan(session: Session, command: str) -> Plan:
@@ -52,16 +63,14 @@ def show_plan(session: Session, command: str) -> Plan:
             kube.close()
 
 
-def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bool, purge: bool = False) -> Report:
+def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bool, end: End = End()) -> Report:
     """Runs a command under the instance's lock. Raises ``lock.held``, preflight Problems and what planning raises."""
     with _writing(session, command) as (access, lost):
         _tell_unfinished(session, command)
         cluster = observing.observe_cluster(session)
         # with the Lease, so that nobody changes what the plan is made from
         kube = access.writer() if cluster.state is ClusterState.RUNNING else None
-        plan, facts = make_plan(session, command, kube, cluster)
-        if purge and not session.abilities.makes_cluster:
-            plan = plan_down(session.name, facts, session.abilities, purge=True)
+        plan, facts = make_plan(session, command, kube, cluster, end)
         if command == "up":
             _preflight(session, plan, facts)
             _agree(plan, facts, confirm, host_changes)
@@ -87,32 +96,30 @@ def _writing(session: Session, command: str) -> Iterator[tuple[ClusterAccess, th
             access.close()
 
 
-def down(session: Session, purge: bool) -> Report:
-    """Takes the instance away. purge: its data and its directory as well."""
-    report = carry_out(session, "down", lambda _changes: True, host_changes=False, purge=purge)
+def down(session: Session, purge: bool, undo_host: bool) -> Report:
+    """Takes the instance away. Raises ``down.host-in-use`` when the host cannot be undone for another instance's sake."""
+    using = others(session)
+    if undo_host and using:
+        raise MlstackError(
+            "down.host-in-use",
+            "the changes to the host cannot be undone yet",
+            why=f"other instances use it: {', '.join(using)}",
+            remedy=f"run `mlstack down --name {using[0]}` first, or leave out --undo-host",
+            exit_code=ExitCode.PREFLIGHT,
+        )
+    report = carry_out(session, "down", lambda _changes: True, host_changes=False, end=End(purge, undo_host))
     if report.ok:
-        _clear(session, keep=() if purge else (VOLUMES,))
+        clear(session, keep=() if purge else (VOLUMES,))
     return report
 
 
-def _clear(session: Session, keep: Sequence[str]) -> None:
-    """Removes the instance's files but those to keep; an empty directory goes too, and its parents when they are empty."""
-    directory = session.directory
-    for path in directory.iterdir() if directory.is_dir() else ():
-        if path.name in keep and any(path.iterdir()):
-            continue
-        try:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        except PermissionError as error:
-            raise MlstackError(
-                "down.not-removed",
-                f"cannot remove {path}",
-                why=str(error.strerror),
-                remedy=f"the volumes hold files of other users: sudo rm -rf {directory}",
-            ) from None
-    for folder in (directory, directory.parent, session.paths.state / "ansible", session.paths.state):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+def _host_end(session: Session, end: End) -> HostEnd:
+    """What becomes of the host: an engine that mlstack started as root ends with the last instance."""
+    if end.undo_host:
+        return HostEnd.UNDO
+    last = end.purge and session.abilities.makes_cluster and not others(session)
+    ours = session.config.host.changes and session.host.info().root
+    return HostEnd.STOP_ENGINE if last and ours else HostEnd.KEEP
 
 
 def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threading.Event) -> Runner:

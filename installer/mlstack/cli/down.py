@@ -14,29 +14,37 @@ HELP = """Remove the platform from this machine.
 
 Deletes the cluster and everything mlstack made for this instance. The data volumes (MinIO's
 objects, MySQL's databases) are kept for the next 'up' unless --purge is given. Downloads and built
-images stay in the cache; 'mlstack images prune --all' empties it.
+images stay in the cache; 'mlstack images prune --all' empties it. With --purge the last instance
+also ends a container engine that mlstack itself started.
 """
 
 
 @make_command("down", help=HELP)
 @click.option("--purge", is_flag=True, help="Delete the data volumes too. This cannot be undone.")
-@click.option("-y", "--yes", is_flag=True, help="With --purge: do not ask.")
-def command(session: Session, purge: bool, yes: bool) -> ExitCode:
+@click.option(
+    "--undo-host",
+    is_flag=True,
+    help="Take back what was changed on this machine too: engine, packages, kernel settings.",
+)
+@click.option("-y", "--yes", is_flag=True, help="With --purge or --undo-host: do not ask.")
+def command(session: Session, purge: bool, undo_host: bool, yes: bool) -> ExitCode:
     """Removes the instance."""
     with session.work() as app:
         name = app.config.config.name
         lines = [f"All data of '{name}' will be deleted: objects, databases, results of runs."] if purge else []
-        if purge and not session.confirm(f"Delete all data of '{name}'?", lines, yes=yes, unattended=False):
+        lines += ["The container engine and all else that mlstack installed on this machine go."] if undo_host else []
+        if lines and not session.confirm(f"Remove '{name}' like that?", lines, yes=yes, unattended=False):
             answered = sys.stdin.isatty() and not session.options.json
             raise MlstackError(
                 "cli.not-confirmed",
                 "nothing was deleted",
                 why="the answer was no" if answered else "there is no terminal to ask on",
-                remedy="give --yes if you are sure, or leave out --purge to keep the data",
+                remedy="give --yes if you are sure, or leave out --purge and --undo-host",
                 exit_code=ExitCode.USAGE,
             )
-        report = app.down(purge)
-    code = session.finish(report, resume="down --purge --yes" if purge else "down")
+        report = app.down(purge, undo_host)
+    flags = f"{' --purge' if purge else ''}{' --undo-host' if undo_host else ''}{' --yes' if lines else ''}"
+    code = session.finish(report, resume=f"down{flags}")
     if report.ok:
         session.say(f"'{name}' is removed{', with its data' if purge else '; its data is kept'}.")
     return code

@@ -68,9 +68,10 @@ class StopCluster(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteCluster(Action):
-    """Deletes the cluster and all that it holds."""
+    """Deletes the cluster and all that it holds. purge: what its provider keeps for the next one, such as node images, too."""
 
     instance: str
+    purge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

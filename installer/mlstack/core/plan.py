@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from mlstack.core.actions import Action, DeleteCluster, Plan, RunPlaybook, StartCluster, StopCluster, Wait
 from mlstack.core.desired import Facts, RenderedStack, Wanted
@@ -13,7 +14,7 @@ from mlstack.core.plan_objects import plan_objects
 from mlstack.core.plan_prune import plan_deletion, plan_prune
 from mlstack.core.readiness import has_rule
 
-__all__ = ["Abilities", "plan_down", "plan_start", "plan_stop", "plan_up"]
+__all__ = ["Abilities", "HostEnd", "plan_down", "plan_start", "plan_stop", "plan_up"]
 
 
 def plan_up(wanted: Wanted, facts: Facts, abilities: Abilities = ANYTHING, command: str = "up") -> Plan:
@@ -32,44 +33,57 @@ def plan_up(wanted: Wanted, facts: Facts, abilities: Abilities = ANYTHING, comma
     return draft.finish()
 
 
+class HostEnd(StrEnum):
+    """What becomes of the host when the platform goes; the value is the playbook that sees to it."""
+
+    KEEP = ""
+    STOP_ENGINE = "engine-stop.yml"
+    UNDO = "host-undo.yml"
+
+
 def plan_down(
-    instance: str, facts: Facts, abilities: Abilities = ANYTHING, *, purge: bool = False, undo_host: bool = False
+    instance: str,
+    facts: Facts,
+    abilities: Abilities = ANYTHING,
+    *,
+    purge: bool = False,
+    host: HostEnd = HostEnd.KEEP,
 ) -> Plan:
     """Takes the platform away: the whole cluster where it is ours, else our objects in reverse order.
 
-    purge: on a cluster that is not ours, volumes and namespaces go as well. undo_host: what the host playbook
-    did is undone at the end. Raises MlstackError cluster.foreign.
+    purge: node images go as well, on a cluster that is not ours volumes and namespaces. host: what is done to the host
+    at the end. Raises MlstackError cluster.foreign.
     """
     draft = Draft(instance, "down", facts)
-    needs = _delete_cluster(draft, instance) if abilities.makes_cluster else plan_deletion(draft, purge)
-    if undo_host:
+    needs = _delete_cluster(draft, instance, purge) if abilities.makes_cluster else plan_deletion(draft, purge)
+    if host is HostEnd.UNDO or (host is HostEnd.STOP_ENGINE and facts.host.engine):
+        undo = host is HostEnd.UNDO
         draft.add(
             RunPlaybook(
-                id="host:undo",
-                title="Undo the changes to the host",
+                id="host:undo" if undo else "host:stop-engine",
+                title="Undo the changes to the host" if undo else "Stop the container engine if mlstack started it",
                 group="host",
                 needs=frozenset(needs),
-                why="asked for",
-                playbook="host-undo.yml",
+                why="asked for" if undo else "no instance is left",
+                playbook=host.value,
             )
         )
     return draft.finish()
 
 
-def _delete_cluster(draft: Draft, instance: str) -> set[str]:
-    state = draft.facts.cluster.state
-    if state is ClusterState.ABSENT:
-        draft.notes.append("There is no cluster.")
-        return set()
+def _delete_cluster(draft: Draft, instance: str, purge: bool) -> set[str]:
+    state, title = draft.facts.cluster.state, "Delete the cluster"
     if state is ClusterState.FOREIGN:
         raise foreign(draft.facts)
-    return {
-        draft.add(
-            DeleteCluster(
-                id="cluster:delete", title="Delete the cluster", group="cluster", why=state.value, instance=instance
-            )
-        )
-    }
+    if state is ClusterState.ABSENT:
+        draft.notes.append("There is no cluster.")
+        if not (purge and draft.facts.host.engine):
+            return set()
+        title = "Remove what is left of the cluster"
+    action = DeleteCluster(
+        id="cluster:delete", title=title, group="cluster", why=state.value, instance=instance, purge=purge
+    )
+    return {draft.add(action)}
 
 
 def plan_stop(instance: str, facts: Facts) -> Plan:

@@ -69,6 +69,8 @@ def delete_cluster(context: Context, action: DeleteCluster) -> Done:
     """Deletes the cluster with all it holds, the Lease too."""
     context.access.abandon()
     context.ports.provider.delete(context.spec, context.emit, action.id)
+    if action.purge:
+        context.ports.provider.purge()
     return Done()
 
 

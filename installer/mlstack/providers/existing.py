@@ -96,6 +96,9 @@ class ExistingProvider:
         """Always raises cluster.not-ours."""
         raise _not_ours("deleted", "`mlstack down` removes what mlstack installed in it and leaves the cluster")
 
+    def purge(self) -> None:
+        """Nothing is kept for a cluster that is not ours."""
+
     def start(self, spec: ClusterSpec, emit: Emit, step: str, cancelled: Cancelled) -> None:
         """Succeeds when the cluster runs; raises cluster.not-ours when it does not."""
         if self.observe(spec).state is not ClusterState.RUNNING:

@@ -177,7 +177,7 @@ class KindProvider:
         return True
 
     def purge(self) -> None:
-        """Removes the node images from the engine; they come back from the store when they are needed."""
+        """Removes the node images that no node uses from the engine; they come back from the store when they are needed."""
         for name in self.engine.images(self.node.spec.image.ref):
             self.engine.remove_image(name)
 

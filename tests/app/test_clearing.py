@@ -1,0 +1,48 @@
+"""What ``down`` leaves on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlstack.app.clearing import clear, others
+from mlstack.core.model import Paths
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Any:
+    paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state", data=tmp_path)
+    directory = paths.instance("lab")
+    (directory / "volumes" / "minio").mkdir(parents=True)
+    (directory / "journal.jsonl").write_text("{}")
+    (paths.state / "ansible").mkdir()
+    (paths.state / "ansible" / "host.log").write_text("ok")
+    return SimpleNamespace(paths=paths, directory=directory)
+
+
+def test_kept_volumes_stay_and_the_shared_logs_with_them(session: Any) -> None:
+    clear(session, keep=("volumes",))
+    assert [path.name for path in session.directory.iterdir()] == ["volumes"]
+    assert (session.paths.state / "ansible" / "host.log").exists()
+
+
+def test_the_last_instance_leaves_nothing(session: Any) -> None:
+    clear(session, keep=())
+    assert not session.paths.state.exists()
+
+
+def test_files_that_are_not_ours_stay(session: Any) -> None:
+    (session.paths.state / "notes.txt").write_text("mine")
+    clear(session, keep=())
+    assert [path.name for path in session.paths.state.iterdir()] == ["notes.txt"]
+
+
+def test_another_instance_keeps_the_shared_logs(session: Any) -> None:
+    session.paths.instance("other").mkdir()
+    assert others(session) == ["other"]
+    clear(session, keep=())
+    assert (session.paths.state / "ansible").exists() and not session.directory.exists()
+    assert others(session) == ["other"]
