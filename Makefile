@@ -50,11 +50,12 @@ unit: setup-dev ## unit, contract and engine tests; no container needed
 	$(BIN)/pytest tests
 
 e2e: setup-dev ## the acceptance suite on a real platform, made when none is up
-	$(BIN)/pytest e2e -o timeout=3600 $(ARGS)
+	$(BIN)/pytest e2e -o timeout=4800 $(ARGS)
 
-test: setup-dev ## everything CI runs
+test: setup-dev ## everything CI runs: checks, unit, contract and engine tests, the acceptance suite
 	$(MAKE) --no-print-directory check
 	$(BIN)/pytest tests
+	$(MAKE) --no-print-directory e2e
 
 bench: setup-dev ## measure against kubectl (needs MLSTACK_TEST_BIN with etcd, kube-apiserver, kubectl)
 	$(BIN)/python bench/apply.py $(ARGS)

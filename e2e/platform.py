@@ -112,6 +112,12 @@ class Platform:
         return Minio(self.endpoint("s3").split("://", 1)[1].rstrip("/"), secure=False, **keys)
 
 
+def finished(run: Run) -> dict[str, Any]:
+    """The event that ends a run of ``up --json`` and its like."""
+    found: dict[str, Any] = next(event for event in run.lines() if event["type"] == "RunFinished")
+    return found
+
+
 def wait_for(core: kubernetes.client.CoreV1Api, namespace: str, name: str, phases: set[str], seconds: int = 180) -> str:
     """Watches one pod until its phase is one of ``phases``; returns the phase, fails after ``seconds``."""
     watch = kubernetes.watch.Watch()

@@ -10,12 +10,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import kubernetes
 import pytest
 
-from e2e.platform import Platform, Run
+from e2e.platform import Platform, finished
 
 NOISY = {
     "Event",
@@ -46,11 +45,6 @@ def versions(platform: Platform) -> dict[str, str]:
             meta = item.metadata
             found[f"{resource.kind}/{meta.namespace or ''}/{meta.name}"] = meta.resourceVersion
     return found
-
-
-def finished(run: Run) -> dict[str, Any]:
-    """The event that ends a run."""
-    return next(event for event in run.lines() if event["type"] == "RunFinished")
 
 
 @pytest.mark.last(1)

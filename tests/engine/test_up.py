@@ -11,11 +11,13 @@ from fakeapi import FakeApi
 from world import INSTANCE, FakeImages, World, secret_value, stack
 
 from mlstack.core.actions import Apply, Result, Wait
+from mlstack.core.desired import StackInventory
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import StepBlocked, StepFailed, StepWaiting
-from mlstack.core.model import ClusterFacts, ClusterState
+from mlstack.core.model import SYSTEM_NAMESPACE, ClusterFacts, ClusterState, ResourceId
 from mlstack.core.recipe import Image
 from mlstack.core.stackfile import BucketSpec, DatabaseSpec, SecretSpec
+from mlstack.engine.inventory import read_inventories, write_inventory
 
 
 @pytest.fixture
@@ -481,3 +483,19 @@ def test_events_tell_of_each_step_once(world, fake):
     )
     assert world.told(RunFinished)[0].outcome == "ok" and world.told(RunFinished)[0].done == len(ids)
     assert INSTANCE in world.told(RunStarted)[0].instance
+
+
+def test_down_leaves_the_inventories_of_another_instance_in_the_same_cluster(world):
+    world.up(stack("app", ns("app"), config("c", "app", a="1")))
+    write_inventory(world.client(), "other", StackInventory("app", "1", (), ("bucket:x",)))
+    assert world.down().ok
+    kube = world.client()
+    assert set(read_inventories(kube, "other")) == {"app"} and not read_inventories(kube, INSTANCE)
+    assert kube.get(ResourceId("Namespace", "app")) is None
+    assert kube.get(ResourceId("Lease", f"mlstack-{INSTANCE}", SYSTEM_NAMESPACE, "coordination.k8s.io/v1")) is None
+
+
+def test_down_of_the_only_instance_removes_its_namespace(world):
+    world.up(stack("app", ns("app"), config("c", "app", a="1")))
+    assert world.down().ok
+    assert world.client().get(ResourceId("Namespace", SYSTEM_NAMESPACE)) is None

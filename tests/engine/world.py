@@ -25,7 +25,7 @@ from mlstack.core.model import (
     ImageRecord,
     ImageSource,
 )
-from mlstack.core.plan import plan_up
+from mlstack.core.plan import Abilities, plan_down, plan_up
 from mlstack.core.ports import PlaybookResult
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.context import Ports
@@ -171,6 +171,22 @@ class World:
             access = ClusterAccess(self.client, INSTANCE, identity(self.state, "up"))
             try:
                 return self._up(access, wanted or Wanted(self.spec, stacks), change)
+            finally:
+                access.close()
+
+    def down(self, *, purge: bool = True) -> Report:
+        """Takes the instance off a cluster that is not ours."""
+        with HostLock(self.state, "down"):
+            access = ClusterAccess(self.client, INSTANCE, identity(self.state, "down"))
+            try:
+                kube = access.writer()
+                inventories = read_inventories(kube, INSTANCE)
+                facts = Facts(
+                    HostFacts("20"), self.cluster, observe_objects(kube, INSTANCE, (), inventories), inventories
+                )
+                return self.runner(access, inventories).run(
+                    plan_down(INSTANCE, facts, Abilities(False, False), purge=purge)
+                )
             finally:
                 access.close()
 

@@ -89,6 +89,13 @@ def test_everything_that_is_wrong_is_found_at_once(kubeconfig: Path) -> None:
     assert all(problem.exit_code is ExitCode.PREFLIGHT and problem.remedy for problem in problems)
 
 
+def test_a_cluster_without_a_default_class_will_do_when_a_stack_brings_one(kubeconfig: Path) -> None:
+    api = Api(classes=[])
+    (problem,) = provider(kubeconfig, api).preflight(SPEC)
+    assert problem.code == "preflight.storage-class" and "local-path" in problem.remedy
+    assert not ExistingProvider(kubeconfig, "", lambda _path: api, brings_class=lambda: True).preflight(SPEC)
+
+
 @pytest.mark.parametrize(("wanted", "found"), [("fast", True), ("slow", False)])
 def test_a_named_storage_class_must_be_there(kubeconfig: Path, wanted: str, found: bool) -> None:
     problems = provider(kubeconfig, Api(classes=[storage("fast")]), wanted).preflight(SPEC)

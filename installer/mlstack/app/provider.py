@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlstack.core.budget import quantity
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Emit
+from mlstack.core.model import Object
 from mlstack.core.ports import ClusterProvider
 
 if TYPE_CHECKING:
@@ -17,13 +19,26 @@ if TYPE_CHECKING:
 
 def make_provider(session: Session) -> ClusterProvider:
     """The provider the configuration names."""
-    if session.config.provider.type == "existing":
-        from mlstack.providers.existing import ExistingProvider
+    return _existing(session) if session.config.provider.type == "existing" else _kind(session)
 
-        options = session.config.provider.existing
-        return ExistingProvider(
-            kubeconfig_path(session), options.context, session.connect, storage_class=options.storage_class
-        )
+
+def _existing(session: Session) -> ClusterProvider:
+    from mlstack.providers.existing import ExistingProvider, is_default_class
+
+    def classes() -> Iterator[Object]:
+        return (obj for stack in session.stacks for obj in stack.objects if obj["kind"] == "StorageClass")
+
+    options = session.config.provider.existing
+    return ExistingProvider(
+        kubeconfig_path(session),
+        options.context,
+        session.connect,
+        storage_class=options.storage_class,
+        brings_class=lambda: any(map(is_default_class, classes())),
+    )
+
+
+def _kind(session: Session) -> ClusterProvider:
     from mlstack.providers.kind import KindProvider
 
     def revive(emit: Emit, step: str) -> None:

@@ -15,8 +15,8 @@ from mlstack.core.plan_base import key_of
 from mlstack.core.ports import Kube
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
-from mlstack.engine.handle_secrets import authority_bundle
-from mlstack.engine.inventory import write_inventory
+from mlstack.engine.handle_secrets import authority_bundle, authority_id
+from mlstack.engine.inventory import other_instances, write_inventory
 
 REMADE = frozenset({"Job", "StorageClass", "PriorityClass", "RoleBinding", "ClusterRoleBinding", "CSIDriver"})
 """Kinds with fields that cannot be changed and that hold nothing of their own, so that they may be deleted and made anew."""
@@ -66,9 +66,19 @@ def prune(context: Context, action: Prune) -> Done:
 def delete(context: Context, action: Delete) -> Done:
     """Deletes an object of ours; the system namespace, which carries no stack, too."""
     if action.resource == ResourceId("Namespace", SYSTEM_NAMESPACE):
-        context.access.abandon()
-        return Done(context.access.reader().delete(action.resource))
+        return _delete_system(context, action.resource)
     return _remove(context, action.resource, action.stack, action.id, with_objects=action.purge)
+
+
+def _delete_system(context: Context, rid: ResourceId) -> Done:
+    """Deletes the namespace of inventories; while other instances keep theirs there, only what is ours in it."""
+    others = other_instances(context.access.reader(), context.instance)
+    if not others:
+        context.access.abandon()
+        return Done(context.access.reader().delete(rid))
+    context.access.reader().delete(authority_id(context.instance))
+    context.access.close()
+    return Done(False, f"kept: {', '.join(others)} uses it")
 
 
 def _remove(context: Context, rid: ResourceId, stack: str, step: str, *, with_objects: bool) -> Done:

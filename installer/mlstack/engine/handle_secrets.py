@@ -64,9 +64,14 @@ def _create(kube: Kube, obj: Object) -> Object:
         return found
 
 
+def authority_id(instance: str) -> ResourceId:
+    """The Secret of an instance's own CA."""
+    return ResourceId("Secret", f"mlstack-ca-{instance}", SYSTEM_NAMESPACE)
+
+
 def _authority(context: Context, kube: Kube) -> tuple[str, str]:
     """The instance's own CA, made when it is first needed: (certificate, key), PEM."""
-    rid = ResourceId("Secret", f"mlstack-ca-{context.instance}", SYSTEM_NAMESPACE)
+    rid = authority_id(context.instance)
     with context.lock:
         found = kube.get(rid)
         if found is None:

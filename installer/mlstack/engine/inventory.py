@@ -30,6 +30,13 @@ def read_inventories(kube: Kube, instance: str) -> dict[str, StackInventory]:
     return {inventory.stack: inventory for inventory in inventories}
 
 
+def other_instances(kube: Kube, instance: str) -> list[str]:
+    """Instances whose inventories are in the same cluster, sorted."""
+    secrets = kube.resource("v1", "Secret")
+    found = kube.list_metadata(secrets, f"{LABEL_INVENTORY}=true", SYSTEM_NAMESPACE) if secrets else []
+    return sorted({str(one["metadata"]["labels"].get(LABEL_INSTANCE, "")) for one in found} - {instance, ""})
+
+
 def write_inventory(kube: Kube, instance: str, inventory: StackInventory) -> None:
     """Writes one inventory; one without entries is taken away."""
     name = inventory_name(instance, inventory.stack)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,14 +33,16 @@ _RIGHTS = (
 class ExistingProvider:
     """ClusterProvider. config: the kubeconfig's path; context: empty for its current one, honoured by ``connect``.
 
-    storage_class: the class volumes are to have, empty for the cluster's default; versions: Kubernetes versions that
-    the release was tested with.
+    storage_class: the class volumes are to have, empty for the cluster's default; brings_class: whether the stacks install
+    a default class of their own, so that the cluster needs none; versions: Kubernetes versions that the release was
+    tested with.
     """
 
     config: Path
     context: str
     connect: Connect
     storage_class: str = ""
+    brings_class: Callable[[], bool] = lambda: False
     versions: str = ">=1.32,<1.38"
     type: str = field(default="existing", init=False)
 
@@ -145,14 +147,18 @@ class ExistingProvider:
                 return []
             what = f"the cluster has no storage class '{self.storage_class}'; it has: {', '.join(names) or 'none'}"
             return [_problem("preflight.storage-class", what, "correct provider.existing.storageClass")]
-        default = [one for one in classes if (one["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"]
-        if default:
+        if any(map(is_default_class, classes)) or self.brings_class():
             return []
         what = f"the cluster has no default storage class; it has: {', '.join(names) or 'none'}"
         remedy = (
             "name one in provider.existing.storageClass, or set the stack parameter storage.provisioner to local-path"
         )
         return [_problem("preflight.storage-class", what, remedy)]
+
+
+def is_default_class(storage_class: Object) -> bool:
+    """Whether volumes that name no class get this one."""
+    return (storage_class["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"
 
 
 def _rights(kube: Kube) -> list[MlstackError]:

@@ -1,0 +1,1 @@
+"""Benchmarks, each beside its peer in one run. ``python -m bench`` measures and writes docs/benchmarks.md."""
