@@ -57,8 +57,8 @@ test: setup-dev ## everything CI runs: checks, unit, contract and engine tests, 
 	$(BIN)/pytest tests
 	$(MAKE) --no-print-directory e2e
 
-bench: setup-dev ## measure against kubectl (needs MLSTACK_TEST_BIN with etcd, kube-apiserver, kubectl)
-	$(BIN)/python bench/apply.py $(ARGS)
+bench: setup-dev ## measure on the platform that is up and write docs/benchmarks.md (ARGS="start apply", ARGS=cold)
+	$(BIN)/python -m bench $(ARGS)
 
 docs: setup-dev ## the generated reference
 	$(BIN)/mlstack dev docs

@@ -7,15 +7,18 @@ Both sides are whole processes: ``mlstack up`` with the benchmark's catalogue, r
 from __future__ import annotations
 
 import json
+import statistics
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import yaml
 
-from bench.catalogue import write_catalogue, write_list
-from bench.measure import Timed, mlstack, timed
-from bench.objects import platform
+from bench.catalogue import write_catalogue, write_list, write_stack
+from bench.measure import Results, Row, Timed, mlstack, timed
+from bench.objects import encoded, platform
 
 INSTANCE = "bench"
 WARM_ROUNDS = 7
@@ -59,13 +62,17 @@ class Bench:
         argv = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", "apply", "--server-side", "--force-conflicts"]
         return timed([*argv, "-f", str(self.work / "list.json")], {"HOME": str(self.work)})
 
-    def clear(self) -> None:
-        """Deletes everything of both sides and waits until it is gone, so that the next cold run is one."""
+    def clear_ours(self) -> None:
+        """Takes our side away, so that the next run is a cold one."""
+        mlstack("down", "--purge", "--yes", "-f", str(self.config), env=self.environment)
+
+    def clear_theirs(self) -> None:
+        """Deletes what kubectl applied and waits until it is gone."""
         api = kubernetes.config.new_client_from_config(str(self.kubeconfig))
         core, rbac = kubernetes.client.CoreV1Api(api), kubernetes.client.RbacAuthorizationV1Api(api)
         extensions = kubernetes.client.ApiextensionsV1Api(api)
-        for name in (*self.objects, "mlstack-system"):
-            _quietly(core.delete_namespace, name) if name != "mlstack-system" else None
+        for name in self.objects:
+            _quietly(core.delete_namespace, name)
         for objects in self.objects.values():
             for obj in objects:
                 name = obj["metadata"]["name"]
@@ -97,3 +104,76 @@ def _await_gone(core: Any, names: set[str]) -> None:
         if not left:
             return
     raise SystemExit(f"namespaces do not go: {', '.join(sorted(left))}")
+
+
+def measure(kubeconfig: Path, kubectl: Path, rounds: int) -> Results:
+    """All figures of this part."""
+    results = Results("apply", "python -m bench apply")
+    with tempfile.TemporaryDirectory(prefix="mlstack-bench-") as name:
+        bench = Bench(Path(name), kubeconfig, kubectl)
+        try:
+            _cold(bench, results, rounds)
+            _warm(bench, results)
+        finally:
+            bench.clear_ours()
+    return results
+
+
+def _cold(bench: Bench, results: Results, rounds: int) -> None:
+    ours, theirs = [], []
+    for number in range(rounds):
+        for side in ("ours", "theirs") if number % 2 == 0 else ("theirs", "ours"):
+            if side == "ours":
+                ours.append(bench.ours()[0])
+                bench.clear_ours()
+            else:
+                theirs.append(bench.theirs())
+                bench.clear_theirs()
+    results.add(_against("P4", f"cold apply of {bench.count} objects", ours, theirs, 0.60))
+    memory = max(run.memory for run in ours) / 2**20
+    results.add(Row("P16", "peak memory of that `up`", f"{memory:.0f} MB", "", "120 MB", memory <= 120))
+
+
+def _warm(bench: Bench, results: Results) -> None:
+    bench.ours()
+    bench.theirs()  # its first run takes the ownership of the fields; the next ones change nothing
+    bench.ours()
+    ours, theirs = [], []
+    for _ in range(WARM_ROUNDS):
+        run, changed = bench.ours()
+        if changed:
+            raise SystemExit(f"the no-op changed {changed} things")
+        ours.append(run)
+        theirs.append(bench.theirs())
+    results.add(_against("P1", f"second `up`, {bench.count} objects, nothing changes", ours, theirs, 0.06))
+    changed_runs = []
+    for number in range(WARM_ROUNDS):
+        objects = bench.objects["bench-3"]
+        objects[-1]["data"]["note"] = encoded(f"changed {number}")
+        write_stack(bench.data, "bench-3", objects)
+        run, changed = bench.ours()
+        if not changed:
+            raise SystemExit("the changed object was not noticed")
+        changed_runs.append(run)
+    ratio = _median(changed_runs) / _median(ours)
+    what = f"{_median(changed_runs):.2f} s"
+    peer = f"no-op {_median(ours):.2f} s: {ratio:.2f}x"
+    results.add(Row("P7", "one changed object", what, peer, "1.3x", ratio <= 1.3))
+
+
+def _median(runs: list[Timed]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+def _against(goal: str, what: str, ours: list[Timed], theirs: list[Timed], target: float) -> Row:
+    mine, other = _median(ours), _median(theirs)
+    cpu = statistics.median(run.cpu for run in ours)
+    note = f"median of {len(ours)}; {cpu:.2f} s CPU of our process"
+    peer = f"kubectl {other:.2f} s: {mine / other:.3f}x"
+    return Row(goal, what, f"{mine:.2f} s", peer, f"{target:.2f}x", mine / other <= target, note)
+
+
+def kubectl_of(container: str, target: Path) -> Path:
+    """The node's own kubectl, copied to the host."""
+    subprocess.run(["docker", "cp", f"{container}:/usr/bin/kubectl", str(target)], check=True, capture_output=True)
+    return target

@@ -1,0 +1,44 @@
+"""docs/benchmarks.md from the results of the parts; a part that was not run again keeps its last figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.measure import RESULTS
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+HEAD = """<!-- Made by `make bench` from bench/results; run it again instead of editing. -->
+
+# Benchmarks
+
+Each figure stands beside its peer or goal, measured in one run on one machine; a part that was not measured again keeps its older
+figures, with their date. `make bench` measures all but the cold build, `make bench ARGS=cold` that one (half an hour on 2 cores).
+"""
+TITLES = {
+    "start": "Start of the command",
+    "apply": "Applying, against kubectl on the platform's API server",
+    "ready": "Time to ready, against the critical path",
+    "lifecycle": "Life of the platform, profile `minimal`",
+    "cold": "Cold `up`: nothing cached, no image registry in reach, profile `minimal`",
+}
+
+
+def write(page: Path = PAGE) -> None:
+    """Writes the page."""
+    parts = [
+        json.loads((RESULTS / f"{part}.json").read_text()) for part in TITLES if (RESULTS / f"{part}.json").exists()
+    ]
+    page.write_text("\n".join([HEAD, *map(_section, parts)]))
+
+
+def _section(part: dict[str, object]) -> str:
+    rows = part["rows"]
+    assert isinstance(rows, list)
+    lines = [f"## {TITLES[str(part['part'])]}", "", f"{part['date']}, `{part['command']}`: {part['conditions']}.", ""]
+    lines += ["| goal | what | measured | beside | target | met | note |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+        cells = (row["goal"], row["what"], row["measured"], row["peer"], row["target"], met, row["note"])
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
