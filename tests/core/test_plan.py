@@ -299,6 +299,18 @@ def test_down_on_somebody_elses_cluster_goes_backwards_and_keeps_data():
     assert all(action.purge for action in purge.actions if isinstance(action, Delete) and action.stack)
 
 
+def test_images_that_pods_of_others_come_to_need_are_loaded_before_those_pods():
+    """A volume provisioner starts helper pods of an image that only its ConfigMap names."""
+    helper, server = Image(ref="helper:1", digests=DIGEST), Image(ref="server:1", digests=DIGEST)
+    config = obj("ConfigMap", "c", "disk", data={"pod.yaml": 'image: "helper:1"'})
+    disk = replace(stack("disk", config, deployment("provisioner", image="server:1")), images=(helper, server))
+    plan = plan_up(
+        wanted(disk, replace(stack("app", deployment("web")), requires=("disk",))), Facts(READY_HOST, RUNNING)
+    )
+    assert "load:helper:1" in needs(plan, "apply:Deployment/ns/web")
+    assert "load:helper:1" not in needs(plan, "apply:Deployment/ns/provisioner")
+
+
 def test_system_namespaces_are_never_deleted():
     one = stack("app", obj("Namespace", "kube-system"), obj("Namespace", "default"))
     assert "delete:Namespace/kube-system" not in ids(

@@ -203,6 +203,16 @@ REASONS = {
         "Unhealthy: Readiness probe failed: 503",
     ),
     "mount": (pod(), [warning("FailedMount", 'secret "s" not found')], 'FailedMount: secret "s" not found'),
+    "volume": (
+        {**pod(), "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}},
+        [warning("ProvisioningFailed", "no space", name="data", kind="PersistentVolumeClaim")],
+        "volume data: ProvisioningFailed: no space",
+    ),
+    "volume on its way": (
+        {**pod(), "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}},
+        [],
+        "waits for a node and its volumes (data)",
+    ),
     "other pod's warning": (pod(), [warning("FailedMount", "x", name="q")], "waits for a node"),
 }
 

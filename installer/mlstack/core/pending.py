@@ -49,8 +49,14 @@ def _waiting(pods: Sequence[Object], events: Sequence[Object]) -> Iterator[tuple
 
 
 def pod_reason(pod: Object, events: Sequence[Object] = ()) -> str:
-    """The last reason why a pod is not ready: container state first, then scheduling, then its newest warning."""
-    return _container_reason(pod) or _scheduling(pod) or _last_warning(events, [pod]) or _phase(pod)
+    """The last reason why a pod is not ready: container state first, then its volumes, scheduling, its newest warning."""
+    return (
+        _container_reason(pod)
+        or _volume_reason(pod, events)
+        or _scheduling(pod)
+        or _last_warning(events, [pod])
+        or _phase(pod)
+    )
 
 
 def final_failure(pods: Sequence[Object]) -> str:
@@ -125,6 +131,25 @@ def _ended(state: Mapping[str, Any]) -> str:
     return f"{words} ({extra})" if extra else words
 
 
+def _claims(pod: Object) -> list[str]:
+    """The names of the volume claims a pod that has no node yet waits for."""
+    spec = pod.get("spec") or {}
+    if spec.get("nodeName"):
+        return []
+    found = [(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in spec.get("volumes") or ()]
+    return [str(name) for name in found if name]
+
+
+def _volume_reason(pod: Object, events: Sequence[Object]) -> str:
+    """What the provisioner last complained of: a pod gets no node before its volumes can be made."""
+    for name in _claims(pod):
+        claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": name}}
+        warning = _last_warning(events, [claim])
+        if warning:
+            return f"volume {name}: {warning}"
+    return ""
+
+
 def _scheduling(pod: Object) -> str:
     condition = conditions_of(pod).get("PodScheduled", {})
     if condition.get("status") == "False":
@@ -163,4 +188,7 @@ def _phase(pod: Object) -> str:
     phase = (pod.get("status") or {}).get("phase", "Pending")
     if phase == "Running":
         return str(condition.get("message") or "running, not ready yet")
-    return "starting its containers" if (pod.get("spec") or {}).get("nodeName") else "waits for a node"
+    if (pod.get("spec") or {}).get("nodeName"):
+        return "starting its containers"
+    claims = _claims(pod)
+    return f"waits for a node and its volumes ({', '.join(claims)})" if claims else "waits for a node"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -26,11 +27,13 @@ class StackPart:
     waits: dict[ResourceId, set[str]] = field(default_factory=dict)
     ensures: set[str] = field(default_factory=set)
     ensured: tuple[str, ...] = ()
+    loads: set[str] = field(default_factory=set)
 
     @property
     def gate(self) -> set[str]:
         """What has to be done before a stack that requires this one may start its workloads."""
-        return {*self.applies.values(), *(one for ids in self.waits.values() for one in ids), *self.secrets.values()}
+        waits = (one for ids in self.waits.values() for one in ids)
+        return {*self.applies.values(), *waits, *self.secrets.values(), *self.loads}
 
 
 def plan_objects(draft: Draft, wanted: Wanted, cluster: set[str], loads: Mapping[str, str]) -> dict[str, StackPart]:
@@ -38,6 +41,7 @@ def plan_objects(draft: Draft, wanted: Wanted, cluster: set[str], loads: Mapping
     parts = {stack.name: StackPart(stack) for stack in wanted.stacks}
     for part in parts.values():
         _plan_changes(draft, part)
+        part.loads = _loads_beside_pods(part.stack, loads)
     namespaces = {
         rid.name: one for part in parts.values() for rid, one in part.applies.items() if rid.kind == "Namespace"
     }
@@ -63,6 +67,19 @@ class _Before:
     base: set[str]
     required: set[str]
     loads: Mapping[str, str]
+
+
+def _loads_beside_pods(stack: RenderedStack, loads: Mapping[str, str]) -> set[str]:
+    """Loads of images that the objects name outside of their pod templates, such as a volume provisioner's helper pod.
+
+    No workload of the stack waits for them; pods of the stacks that require it would wait for ever.
+    """
+    missing = [image.ref for image in stack.images if image.ref in loads]
+    if not missing:
+        return set()
+    inside = {image for obj in stack.objects for image in images_of(obj)}
+    text = json.dumps(stack.objects)
+    return {loads[ref] for ref in missing if ref not in inside and json.dumps(ref)[1:-1] in text}
 
 
 def _closure(stacks: Iterable[RenderedStack]) -> dict[str, set[str]]:
