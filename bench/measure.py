@@ -76,12 +76,17 @@ def conditions(load: float) -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {system}, load average before {load:.1f}"
 
 
+def _usual() -> dict[str, str]:
+    """The environment as users have it: what developers set would make every start compile all modules again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def timed(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Timed:
     """Runs a program to its end. Raises SystemExit with its last words when it fails."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         begun = time.perf_counter()
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, cwd=cwd, env={**os.environ, **(env or {})}
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, cwd=cwd, env={**_usual(), **(env or {})}
         )
         _pid, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begun

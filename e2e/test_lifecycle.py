@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import secrets
@@ -16,6 +17,8 @@ import pytest
 
 from e2e.platform import Platform, finished
 
+ENGINE_SCRIPT = Path("/var/lib/mlstack/engine/bin/mlstack-engine")
+"""Starts the engine on hosts without an init system (playbooks/group_vars/all.yml); elsewhere it is not there."""
 NOISY = {
     "Event",
     "Lease",
@@ -93,6 +96,52 @@ def test_stop_and_start_keep_everything(platform: Platform) -> None:
 
 
 @pytest.mark.last(4)
+def test_start_repairs_what_a_reboot_leaves(platform: Platform) -> None:
+    """Nodes killed without a word and, where mlstack looks after it, the engine gone."""
+    client, body = platform.minio(), secrets.token_bytes(1000)
+    if not client.bucket_exists("e2e-boot"):
+        client.make_bucket("e2e-boot")
+    client.put_object("e2e-boot", "kept", io.BytesIO(body), len(body))
+    subprocess.run(["docker", "kill", f"{platform.name}-control-plane"], check=True, capture_output=True)
+    if ENGINE_SCRIPT.exists():
+        subprocess.run([ENGINE_SCRIPT, "stop"], check=True, capture_output=True)
+    assert platform.cli("status", "--json", check=False).json()["cluster"] == "stopped"
+    platform.cli("start", timeout=300)
+    assert platform.status()["ready"]
+    assert platform.minio().get_object("e2e-boot", "kept").read() == body
+
+
+def follow(run: subprocess.Popen[str], kind: str, step: str) -> None:
+    """Reads a run's events until one of that kind about that step comes."""
+    assert run.stdout is not None
+    for line in run.stdout:
+        event = json.loads(line)
+        if event["type"] == kind and event.get("step", "").startswith(step):
+            return
+    raise AssertionError(f"the run ended with {run.wait()} before {kind} of {step}")
+
+
+@pytest.mark.last(5)
+def test_ctrl_c_stops_within_five_seconds_and_up_goes_on_though_the_api_server_is_killed(platform: Platform) -> None:
+    platform.cli("down", "--yes", timeout=300)
+    run = platform.start("up", "--yes", "--json")
+    follow(run, "StepStarted", "cluster:create")
+    time.sleep(8)  # well inside it: the node container is there, its API is not
+    run.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    out = run.communicate(timeout=60)[0]
+    assert time.monotonic() - began <= 5
+    assert run.returncode == 130, out
+    run = platform.start("up", "--yes", "--json")
+    follow(run, "StepDone", "cluster:create")
+    node = f"{platform.name}-control-plane"
+    subprocess.run(["docker", "exec", node, "pkill", "-9", "kube-apiserver"], check=True)
+    out = run.communicate(timeout=600)[0]
+    assert run.returncode == 0, out
+    assert platform.status()["ready"]
+
+
+@pytest.mark.last(6)
 def test_a_killed_up_is_resumed_to_the_same_state(platform: Platform) -> None:
     platform.up()
     wanted = set(versions(platform))
@@ -108,12 +157,18 @@ def test_a_killed_up_is_resumed_to_the_same_state(platform: Platform) -> None:
     assert finished(platform.up())["changed"] == 0
 
 
-@pytest.mark.last(5)
+@pytest.mark.last(7)
 def test_down_leaves_nothing(platform: Platform) -> None:
     before = platform.status()
     state = Path(before["kubeconfig"]).parent
     platform.cli("down", "--purge", "--yes", timeout=300)
     assert not state.exists()
+    if ENGINE_SCRIPT.exists() and not any(state.parent.glob("*")):
+        # the last instance ended the engine that mlstack had started
+        assert subprocess.run([ENGINE_SCRIPT, "status"], capture_output=True, text=True, check=False).stdout.startswith(
+            "not running"
+        )
+        platform.cli("doctor", "--fix", check=False, timeout=300)
     for what in (
         ["ps", "-aq"],
         ["volume", "ls", "-q"],

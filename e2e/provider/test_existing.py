@@ -41,11 +41,19 @@ def kind_cluster(kind_provider: KindProvider, tmp_path_factory: pytest.TempPathF
         cluster = KindCluster(spec.instance, directory / "kubeconfig", image=image, kind_path=program)
         try:
             cluster.create(config)
+            _await_nodes(cluster)
             _load(kind_provider, cluster)
             yield cluster
         finally:
             cluster.delete()
             engine.remove_network(network_of(spec))
+
+
+def _await_nodes(cluster: KindCluster) -> None:
+    """pytest-kind returns as soon as the API answers."""
+    for event in pykube.Node.objects(cluster.api).watch():
+        if _ready(event.object):
+            return
 
 
 def _load(provider: KindProvider, cluster: KindCluster) -> None:

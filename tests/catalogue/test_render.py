@@ -19,6 +19,7 @@ from mlstack.core.model import ResourceId
 from mlstack.core.render import Renderer
 from mlstack.core.resolve import Selection, resolve
 from mlstack.core.stackfile import Patch
+from mlstack.core.template import Templates
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = RenderFacts(instance="test")
@@ -125,6 +126,17 @@ def test_the_cache_saves_fetching_and_a_change_misses_it(tmp_path: Path) -> None
     assert reader.reads == 1
     render(upstream(exclude=["Thing/*"]), reader=reader, cache=cache)
     assert reader.reads == 2
+
+
+def test_own_templates_are_parsed_once_for_the_same_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"a.yaml.j2": CONFIG.format("a") + "data: {instance: '{{ instance }}', number: '08', day: 2020-01-01}\n"}
+    cache = FileCache(tmp_path)
+    first = render(entry("own", own), cache=cache)
+    monkeypatch.setattr(Templates, "objects", lambda *_args: pytest.fail("parsed again"))
+    assert render(entry("own", own), cache=cache) == first
+    monkeypatch.undo()
+    (kept,) = tmp_path.iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damage", [b"", b"noise", b"\xff\xfe\x00", b"0" * 64 + b"\n[]"])

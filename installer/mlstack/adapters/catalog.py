@@ -178,7 +178,8 @@ class FileCache:
         path = self._directory / key
         temporary = path.with_name(f".{key}.{os.getpid()}")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary.touch(mode=0o600)
             temporary.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
             temporary.replace(path)
         except OSError:

@@ -75,7 +75,9 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
             _preflight(session, plan, facts)
             _agree(plan, facts, confirm, host_changes)
             _remember_ports(session, cluster)
-        return _runner(session, access, facts, lost).run(plan)
+        report = _runner(session, access, facts, lost).run(plan)
+        session.seen = facts if report.ok and not plan.actions else None
+        return report
 
 
 def run_plan(session: Session, command: str, plan: Plan, facts: Facts) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
@@ -30,15 +30,18 @@ if TYPE_CHECKING:
 
 def status(session: Session) -> Status:
     """How the instance is; a cluster that does not run is no error."""
-    cluster = observing.observe_cluster(session)
+    cluster = session.seen.cluster if session.seen else observing.observe_cluster(session)
     unfinished = observing.journal(session).unfinished()
     command = str(unfinished["command"]) if unfinished else ""
     if cluster.state is not ClusterState.RUNNING:
         return Status(instance=session.name, provider=session.provider.type, cluster=cluster.state, unfinished=command)
     kube = session.connect()
     try:
-        inventories = read_inventories(kube, session.name)
-        live = observe_objects(kube, session.name, session.stacks, inventories)
+        if session.seen:
+            inventories, live = session.seen.inventory, session.seen.live
+        else:
+            inventories = read_inventories(kube, session.name)
+            live = observe_objects(kube, session.name, session.stacks, inventories)
         statuses = [stack_status(kube, stack, live) for stack in session.stacks if stack.name in inventories]
         return Status(
             instance=session.name,
@@ -57,7 +60,7 @@ def status(session: Session) -> Status:
         kube.close()
 
 
-def stack_status(kube: Kube, stack: RenderedStack, live: dict[ResourceId, LiveObject]) -> StackStatus:
+def stack_status(kube: Kube, stack: RenderedStack, live: Mapping[ResourceId, LiveObject]) -> StackStatus:
     """How one stack is; reasons are read only for what is not ready."""
     watched = [ResourceId.of(obj) for obj in stack.objects if has_rule(obj["kind"])]
     broken = [rid for rid in watched if rid not in live or not live[rid].ready]

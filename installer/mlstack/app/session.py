@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlstack.core.config import Config, Resolved
-from mlstack.core.desired import RenderedStack
+from mlstack.core.desired import Facts, RenderedStack
 from mlstack.core.events import Emit, Message
 from mlstack.core.model import Paths
 from mlstack.core.ports import Cancelled, ClusterProvider, Images, Kube
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlstack.core.ports import Playbooks
     from mlstack.core.render import Renderer
     from mlstack.core.resolve import Selection
+    from mlstack.core.stackfile import Source
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Session:
     environ: Mapping[str, str]
     emit: Emit
     cancelled: Cancelled
+    seen: Facts | None = None
+    """What was observed by a run that then found nothing to do, so that its end need not look again."""
 
     @property
     def config(self) -> Config:
@@ -107,7 +110,10 @@ class Session:
         from mlstack.adapters.catalog import FileCache
         from mlstack.core.render import Renderer
 
-        return Renderer(self.artifacts.read_source, FileCache(self.paths.cache / "rendered"))
+        def read(source: Source, globs: Sequence[str]) -> Mapping[str, bytes]:
+            return self.artifacts.read_source(source, globs)  # only what is not cached needs the artifact backends
+
+        return Renderer(read, FileCache(self.paths.cache / "rendered"))
 
     @cached_property
     def stacks(self) -> tuple[RenderedStack, ...]:

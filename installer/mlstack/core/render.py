@@ -27,8 +27,12 @@ UPSTREAM_FORMAT = 1
 """Part of the cache key; raised when parsing or patching changes what comes out."""
 
 
-class UpstreamCache(Protocol):
-    """Parsed and patched upstream objects as JSON text, by key. Losing entries is harmless; a damaged one reads as None."""
+OWN_FORMAT = 1
+"""The same for the parsing of our own rendered templates."""
+
+
+class ObjectCache(Protocol):
+    """Parsed objects as JSON text, by key. Losing entries is harmless; a damaged one reads as None."""
 
     def get(self, key: str) -> str | None: ...
     def put(self, key: str, text: str) -> None: ...
@@ -36,10 +40,10 @@ class UpstreamCache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """What rendering needs from outside. cache None: upstream text is parsed every time."""
+    """What rendering needs from outside. cache None: all text is parsed every time."""
 
     read_source: SourceReader
-    cache: UpstreamCache | None = None
+    cache: ObjectCache | None = None
 
     def render(self, selection: Selection, facts: RenderFacts) -> tuple[RenderedStack, ...]:
         """Every stack in dependency order. Raises MlstackError with file and line (``template.*``, ``stack.*``)."""
@@ -102,7 +106,7 @@ class Renderer:
             for path, text in entry.templates.items():
                 if path.startswith(part.templates.rstrip("/") + "/"):
                     file = entry.place(path)
-                    found = [checked(obj, file) for obj in templates.objects(text, file, context)]
+                    found = [checked(obj, file) for obj in _parsed(templates, text, file, context, self.cache)]
                     objects += select(found, part)
         return objects
 
@@ -135,6 +139,27 @@ class Renderer:
             files = self.read_source(entry.document.spec.sources[part.source], part.files)
             objects += read_part(part, files, entry.place("stack.yaml"))
         return objects
+
+
+def _parsed(
+    templates: Templates, source: str, file: str, context: Mapping[str, Any], cache: ObjectCache | None
+) -> list[Any]:
+    """A rendered template's objects. Parsing YAML costs far more than rendering, so what came out is kept by its text.
+
+    Templates never see the value of a secret, so none is kept.
+    """
+    if cache is None:
+        return templates.objects(source, file, context)
+    key = fingerprint("own", OWN_FORMAT, templates.text(source, file, context))
+    stored = cache.get(key)
+    if stored is not None:
+        cached: list[Any] = json.loads(stored)
+        return cached
+    objects = templates.objects(source, file, context)
+    text = json.dumps(objects, separators=(",", ":"), default=str)
+    if json.loads(text) == objects:  # what JSON cannot hold, such as keys that are numbers, is parsed each time
+        cache.put(key, text)
+    return objects
 
 
 def export_values(entry: Entry, context: Mapping[str, Any]) -> dict[str, dict[str, str]]:

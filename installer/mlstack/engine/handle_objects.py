@@ -75,7 +75,9 @@ def _delete_system(context: Context, rid: ResourceId) -> Done:
     others = other_instances(context.access.reader(), context.instance)
     if not others:
         context.access.abandon()
-        return Done(context.access.reader().delete(rid))
+        deleted = context.access.reader().delete(rid)
+        wait_gone(context, context.access.reader(), rid)
+        return Done(deleted)
     context.access.reader().delete(authority_id(context.instance))
     context.access.close()
     return Done(False, f"kept: {', '.join(others)} uses it")
