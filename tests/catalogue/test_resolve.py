@@ -140,6 +140,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert codes["config.unknown-param"].remedy == "did you mean 'size'?"
     assert codes["config.unknown-version"].what == "stack sql has no version '9'"
     assert "1.0.0" in codes["config.unknown-version"].remedy
+    assert "config.unmet-requirement" not in codes
 
 
 def test_an_unmet_requirement_tells_what_would_meet_it() -> None:

@@ -271,6 +271,38 @@ def test_two_writers_on_one_host_one_names_the_other(tmp_path):
         pass
 
 
+def test_a_directory_that_was_only_locked_goes_with_the_lock(tmp_path):
+    directory = tmp_path / "instances" / "lab"
+    with HostLock(directory, "up"):
+        assert directory.exists()
+    assert list(tmp_path.iterdir()) == []
+    with HostLock(directory, "up"):
+        (directory / "journal.jsonl").write_text("{}")
+    assert sorted(path.name for path in directory.iterdir()) == ["journal.jsonl", "lock"]
+
+
+def test_whoever_waits_for_a_lock_that_is_taken_away_never_shares_it(tmp_path):
+    """Threads come and go; a file that is unlinked under a waiter must not count as locked."""
+    directory, inside, most, refused = tmp_path / "lab", [0], [0], []
+
+    def work():
+        for _ in range(50):
+            try:
+                with HostLock(directory, "up"):
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
+                    inside[0] -= 1
+            except MlstackError as error:
+                refused.append(error.code)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] and set(refused) <= {"lock.held"}
+
+
 def test_many_writers_on_one_cluster_exactly_one_wins(fake, world):
     world.up(stack("app", ns("app")))
     results = []

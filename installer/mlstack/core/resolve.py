@@ -141,6 +141,7 @@ def _entries(
         else:
             error = unknown("version", version, versions, choice.place)
             problems.append(_retitled(error, f"stack {name} has no version '{version}'"))
+            entries.append(catalogue.entry(name, newest(versions)))  # so that those who require it do not complain too
     return entries
 
 

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,7 +38,8 @@ def held(holder: str, since: str = "") -> MlstackError:
 class HostLock:
     """Locks an instance on this host for as long as the process lives; a killed process leaves no lock. A context manager.
 
-    Beside the lock file lies what the holder is: process id, command, start.
+    Beside the lock file lies what the holder is: process id, command, start. A directory that was only locked, because the
+    command was refused, goes with the lock.
     """
 
     def __init__(self, directory: Path, command: str) -> None:
@@ -47,12 +49,17 @@ class HostLock:
     def __enter__(self) -> HostLock:
         from filelock import FileLock, Timeout
 
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = FileLock(self._path, timeout=0, mode=0o600)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise self._held() from None
+        while not self._lock.is_locked:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._lock.acquire()
+            except Timeout:
+                raise self._held() from None
+            except (FileNotFoundError, FileExistsError):
+                if self._path.parent.exists() and not self._path.parent.is_dir():
+                    raise
+                continue  # the one before us took its directory away just now
         holder = {"pid": os.getpid(), "command": self._command, "since": _now()}
         self._info.touch(mode=0o600)
         self._info.write_text(json.dumps(holder))
@@ -62,7 +69,14 @@ class HostLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._info.unlink(missing_ok=True)
+        directory = self._path.parent
+        unused = directory.is_dir() and [path.name for path in directory.iterdir()] == [self._path.name]
+        if unused:
+            self._path.unlink()  # while it is held: whoever waits for this file notices that it is gone
         self._lock.release()
+        for folder in (directory, directory.parent) if unused else ():
+            with suppress(OSError):  # somebody else came
+                folder.rmdir()
 
     @property
     def _info(self) -> Path:
