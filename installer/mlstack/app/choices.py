@@ -8,20 +8,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlstack.core.errors import ExitCode, MlstackError
+
 
 class Choices:
-    """A small JSON file in the instance's directory. A file that cannot be read counts as empty: all of it can be made anew."""
+    """A small JSON file in the instance's directory."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> dict[str, Any]:
-        """Everything remembered."""
+        """Everything remembered. Raises choices.damaged: an addon that is forgotten would be removed by the next ``up``."""
         try:
             data = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+        except FileNotFoundError:
             return {}
-        return data if isinstance(data, dict) else {}
+        except (OSError, ValueError) as error:
+            raise self._damaged(str(error)) from None
+        if not isinstance(data, dict):
+            raise self._damaged(f"it holds a {type(data).__name__}")
+        return data
+
+    def _damaged(self, why: str) -> MlstackError:
+        return MlstackError(
+            "choices.damaged",
+            f"cannot read {self._path}, which remembers enabled addons and host ports",
+            why=why,
+            remedy="delete it, then enable the addons you had again (`mlstack addon enable NAME`)",
+            exit_code=ExitCode.PREFLIGHT,
+        )
 
     def write(self, **values: Any) -> None:
         """Adds values and writes the file, all of it or nothing."""
