@@ -5,7 +5,6 @@ Commands inside pods and forwarded ports are in ``kube_streams``. No policy here
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +12,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from mlstack.adapters import kube_request
 from mlstack.adapters.kube_discovery import Discovery
 from mlstack.adapters.kube_http import DEFAULT_PATIENCE, Patience, Transport
-from mlstack.adapters.kube_request import JSON, METADATA_LIST, Request, apply_request, path_of, write_request
+from mlstack.adapters.kube_request import JSON, METADATA_LIST, Request, path_of
 from mlstack.adapters.kube_watch import read_lines, read_watch
 from mlstack.adapters.kubeconfig import load
 from mlstack.core.errors import MlstackError
@@ -98,7 +98,7 @@ class KubeClient:
     def apply(self, obj: Object, *, force: bool = True, dry_run: bool = False) -> Object:
         """Server-side applies the object. Gives its metadata; with dry_run the whole object as it would become."""
         rid = ResourceId.of(obj)
-        applied: Object = self._call_served(apply_request(self._served(rid), rid, obj, force, dry_run))
+        applied: Object = self._call_served(kube_request.apply_request(self._served(rid), rid, obj, force, dry_run))
         if rid.kind == "CustomResourceDefinition" and not dry_run:
             self._discovery.learn(obj)
         return {**applied, "apiVersion": rid.api_version, "kind": rid.kind}
@@ -167,19 +167,15 @@ class KubeClient:
     def _write(
         self, method: str, rid: ResourceId, body: Mapping[str, Any], resend: Callable[[], Any] | None = None
     ) -> Request:
-        return write_request(method, self._served(rid), rid, body, resend)
+        return kube_request.write_request(method, self._served(rid), rid, body, resend)
 
     def delete(self, rid: ResourceId, *, propagation: str = "Background", uid: str = "") -> bool:
         """Deletes the object; with uid only that very one (else kube.conflict). False when it was not there."""
         resource = self._discovery.find(rid.api_version, rid.kind)
         if resource is None:
             return False
-        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
-        path = path_of(resource, rid.namespace, rid.name)
         try:
-            self._transport.call(Request("DELETE", path, body=json.dumps(options).encode(), about=str(rid)))
+            self._transport.call(kube_request.delete_request(resource, rid, propagation, uid))
         except MlstackError as error:
             if error.code == "kube.not-found":
                 return False
@@ -213,12 +209,9 @@ class KubeClient:
         previous: bool = False,
     ) -> Iterator[str]:
         """Lines of a container's log."""
-        query = {"container": container} if container else {}
-        query.update({"tailLines": str(tail)} if tail else {})
-        query.update({"follow": "true"} if follow else {})
-        query.update({"previous": "true"} if previous else {})
-        path, about = f"/api/v1/namespaces/{namespace}/pods/{pod}/log", f"the log of {namespace}/{pod}"
-        return read_lines(self._transport, Request("GET", path, query, accept="*/*", about=about), follow)
+        flags = {name: "true" for name, on in (("follow", follow), ("previous", previous)) if on}
+        options = {"container": container, "tailLines": str(tail or ""), **flags}
+        return read_lines(self._transport, kube_request.log_request(namespace, pod, options), follow)
 
     def execute(
         self,

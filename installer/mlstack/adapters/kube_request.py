@@ -79,6 +79,22 @@ def apply_request(resource: ApiResource, rid: ResourceId, obj: Object, force: bo
     )
 
 
+def delete_request(resource: ApiResource, rid: ResourceId, propagation: str, uid: str) -> Request:
+    """A delete; with uid only of that very object."""
+    options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+    if uid:
+        options["preconditions"] = {"uid": uid}
+    path = path_of(resource, rid.namespace, rid.name)
+    return Request("DELETE", path, body=json.dumps(options).encode(), about=str(rid))
+
+
+def log_request(namespace: str, pod: str, options: Mapping[str, str]) -> Request:
+    """A container's log. options: query parameters; empty ones are left out."""
+    path, about = f"/api/v1/namespaces/{namespace}/pods/{pod}/log", f"the log of {namespace}/{pod}"
+    query = {key: value for key, value in options.items() if value}
+    return Request("GET", path, query, accept="*/*", about=about)
+
+
 def words_of(error: Exception) -> str:
     """A transport fault in a few words, without addresses of Python objects."""
     import urllib3.exceptions as faults

@@ -10,16 +10,8 @@ from mlstack.core.desired import InventoryEntry, StackInventory
 from mlstack.core.diff import owned_hash
 from mlstack.core.events import Emit
 from mlstack.core.model import ANNOTATION_FINGERPRINT, ClusterSpec, Object, ResourceId
-from mlstack.core.ports import (
-    Cancelled,
-    Certificates,
-    ClusterProvider,
-    Database,
-    Images,
-    Kube,
-    ObjectStore,
-    Playbooks,
-)
+from mlstack.core.ports import Cancelled, ClusterProvider, Images, Kube, Playbooks
+from mlstack.core.serviceports import Certificates, Database, ObjectStore
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.baseline import Baseline
 
