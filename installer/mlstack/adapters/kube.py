@@ -85,10 +85,9 @@ class KubeClient:
         resource = self._discovery.find(rid.api_version, rid.kind)
         if resource is None:
             return None
+        request = Request("GET", path_of(resource, rid.namespace, rid.name), about=str(rid))
         try:
-            found: Object = self._transport.call(
-                Request("GET", path_of(resource, rid.namespace, rid.name), about=str(rid))
-            )
+            found: Object = self._transport.call(request)
         except MlstackError as error:
             if error.code == "kube.not-found":
                 return None
@@ -156,13 +155,11 @@ class KubeClient:
 
     def replace(self, obj: Object) -> Object:
         """Replaces the object; with a resourceVersion in it, only if nobody changed it since (else kube.conflict)."""
-        replaced: Object = self._transport.call(self._write("PUT", ResourceId.of(obj), obj))
-        return replaced
+        return dict(self._transport.call(self._write("PUT", ResourceId.of(obj), obj)))
 
     def patch(self, rid: ResourceId, patch: Mapping[str, Any]) -> Object:
         """A JSON merge patch of single fields."""
-        patched: Object = self._transport.call(self._write("PATCH", rid, patch))
-        return patched
+        return dict(self._transport.call(self._write("PATCH", rid, patch)))
 
     def _write(
         self, method: str, rid: ResourceId, body: Mapping[str, Any], resend: Callable[[], Any] | None = None
