@@ -1,0 +1,94 @@
+"""Commands around a running platform, each against what the cluster itself says."""
+
+from __future__ import annotations
+
+import signal
+import tarfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import kubernetes
+import pytest
+import urllib3
+
+from e2e.platform import Platform
+
+STACKS = {"storage", "minio", "mysql", "argo-workflows", "metrics-server"}
+
+
+def test_status_names_what_runs_and_where(platform: Platform) -> None:
+    status = platform.status()
+    assert {stack["name"] for stack in status["stacks"]} == STACKS
+    assert all(endpoint["url"].startswith("http://127.0.0.1:") for endpoint in status["endpoints"])
+    assert Path(status["kubeconfig"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_plan_and_diff_find_nothing_to_do_then_a_change_by_hand(
+    platform: Platform, core: kubernetes.client.CoreV1Api
+) -> None:
+    assert platform.cli("plan", "--json").json()["actions"] == []
+    assert platform.cli("diff", "--json").json()["items"] == []
+    (service,) = core.list_namespaced_service("minio", field_selector="metadata.name=minio").items
+    port = service.spec.ports[0].name
+    core.patch_namespaced_service("minio", "minio", {"metadata": {"labels": {"mlstack.dev/stack": "somebody"}}})
+    try:
+        assert any(
+            "Service/minio/minio" in action["title"] for action in platform.cli("plan", "--json").json()["actions"]
+        )
+    finally:
+        platform.up()
+    (service,) = core.list_namespaced_service("minio", field_selector="metadata.name=minio").items
+    assert (service.metadata.labels["mlstack.dev/stack"], service.spec.ports[0].name) == ("minio", port)
+
+
+def test_logs_of_a_stack_come_and_follow(platform: Platform) -> None:
+    lines = platform.cli("logs", "argo-workflows", "--tail", "3", "--json").lines()
+    assert lines and all(line["type"] == "LogLine" for line in lines)
+    run = platform.start("logs", "argo-workflows", "-f")
+    assert run.stdout is not None and run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=10)
+    assert run.returncode == 130
+
+
+def test_doctor_finds_no_failure_and_config_tells_its_origins(platform: Platform) -> None:
+    checks = platform.cli("doctor", "--json").json()["items"]
+    assert len(checks) > 10 and not [check for check in checks if check["state"] == "failed"]
+    shown = platform.cli("config", "show", "--origin").out
+    assert "name" in shown and "flag --name" in shown
+
+
+def test_the_test_command_writes_junit(platform: Platform, tmp_path: Path) -> None:
+    file = tmp_path / "results.xml"
+    platform.cli("test", "--stack", "minio", "--junit", str(file))
+    suite = ET.parse(file).getroot()  # noqa: S314 -- our own file
+    cases = list(suite.iter("testcase"))
+    assert cases and not list(suite.iter("failure"))
+
+
+def test_the_support_bundle_holds_logs_and_events(platform: Platform, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.tar.gz"
+    platform.cli("support-bundle", "-o", str(bundle))
+    with tarfile.open(bundle) as archive:
+        names = archive.getnames()
+    assert any("minio" in name for name in names) and len(names) > 10
+
+
+@pytest.mark.timeout(900)
+def test_an_addon_comes_and_goes(platform: Platform, core: kubernetes.client.CoreV1Api) -> None:
+    platform.cli("addon", "enable", "registry", timeout=600)
+    try:
+        url = platform.endpoint("registry")
+        assert urllib3.request("GET", url, timeout=20).json() == {"repositories": []}
+        assert platform.cli("plan", "--json").json()["actions"] == []
+    finally:
+        platform.cli("addon", "disable", "registry", timeout=300)
+    assert not core.list_namespaced_service("registry").items
+    assert platform.status()["ready"]
+
+
+def test_images_are_listed_and_loading_them_again_changes_nothing(platform: Platform) -> None:
+    before = platform.cli("images", "list", "--json").json()["items"]
+    assert all(image["cached"] and (image["loaded"] or image["stack"] == "node") for image in before)
+    result = platform.cli("images", "load", "--json").lines()[-1]
+    assert (result["ok"], result["changed"]) == (True, 0)
