@@ -15,6 +15,18 @@ HEAD = """<!-- Made by `make bench` from bench/results; run it again instead of 
 Each figure stands beside its peer or goal, measured in one run on one machine; a part that was not measured again keeps its older
 figures, with their date. `make bench` measures all but the cold build, `make bench ARGS=cold` that one (half an hour on 2 cores).
 """
+NOTES = {
+    "apply": """
+Why P1 and P4 are missed, and what they would take: [decision 8](adr/0008-where-p1-and-p4-end.md).
+""",
+    "cold": """
+What made it short: one lock (`stacks/locks/go/cluster`) for Kubernetes, etcd, containerd, the CNI plugins, kube-router, CoreDNS,
+metrics-server and the volume provisioner, so that what they share compiles once; nothing is resolved at build time; no
+profile-guided optimisation (`-pgo=off`) and no debugging data; one compile at a time on all cores with the next one's downloads
+and the Debian roots beside it; the cluster is made as soon as the node image is there, and stacks start while later images are
+still being built.
+""",
+}
 TITLES = {
     "start": "Start of the command",
     "apply": "Applying, against kubectl on the platform's API server",
@@ -41,4 +53,4 @@ def _section(part: dict[str, object]) -> str:
         met = {True: "yes", False: "**no**", None: ""}[row["met"]]
         cells = (row["goal"], row["what"], row["measured"], row["peer"], row["target"], met, row["note"])
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, NOTES.get(str(part["part"]), "")])
