@@ -56,29 +56,6 @@ class Interrupt:
         threading.Thread(target=self._say, args=(STOPPING,), daemon=True).start()
 
 
-def read_answer() -> str:
-    """A line of the terminal. Ctrl-C raises KeyboardInterrupt for certain: one that comes right before the read would
-    otherwise be noticed only after the user has typed something."""
-    try:
-        terminal = sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):
-        return sys.stdin.readline()
-    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
-        return sys.stdin.readline()
-    import select
-
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    try:
-        select.select([terminal, woken], [], [])
-        return sys.stdin.readline()
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(woken)
-        os.close(wake)
-
-
 def leave() -> None:
     """Ends the process without clean-up; state on disk is journalled, so the next run finds its way."""
     if sys.stderr.isatty():

@@ -119,8 +119,6 @@ class Session:
 
     def confirm(self, question: str, lines: Sequence[str], *, yes: bool, unattended: bool) -> bool:
         """Shows what is about to happen and asks. yes: agreed already; unattended: the answer where nobody can be asked."""
-        from mlstack.cli.interrupt import read_answer
-
         with self._shown.pause(), self._asking():
             for line in lines:
                 self.note(line)
@@ -131,7 +129,7 @@ class Session:
             self.note("")
             sys.stderr.write(f"{question} [y/N] ")
             sys.stderr.flush()
-            return read_answer().strip().lower() in ("y", "yes")
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def finish(self, report: Report, *, resume: str) -> ExitCode:
         """Tells what failed, and what to do to go on; the exit code of a run. resume: the command that goes on."""
