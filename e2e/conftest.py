@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -24,6 +25,12 @@ OUT = Path(__file__).parent / "out"
 def _ready(platform: Platform) -> bool:
     run = platform.cli("status", "--json", check=False)
     return run.code == 0 and json.loads(run.out)["ready"]
+
+
+def pytest_configure() -> None:
+    """As in tests/conftest.py: programs that the tests start can be interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

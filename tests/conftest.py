@@ -1,0 +1,11 @@
+"""For all tests: programs they start can be interrupted, also where the run itself was put in the background."""
+
+from __future__ import annotations
+
+import signal
+
+
+def pytest_configure() -> None:
+    """A shell without job control starts background jobs with SIGINT ignored, and every program below inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
