@@ -172,7 +172,7 @@ def test_down_leaves_nothing(platform: Platform) -> None:
     for what in (
         ["ps", "-aq"],
         ["volume", "ls", "-q"],
-        ["network", "ls", "-q", "--filter", f"name=mlstack-{platform.name}"],
+        ["network", "ls", "-q", "--filter", f"name=^mlstack-{platform.name}$"],
     ):
         label = [] if what[0] == "network" else ["--filter", f"label=io.x-k8s.kind.cluster={platform.name}"]
         done = subprocess.run(["docker", *what, *label], capture_output=True, text=True, check=True)

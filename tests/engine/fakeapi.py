@@ -189,6 +189,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.trouble == "429":
             self.refuse(429, "slow down", "TooManyRequests", **{"Retry-After": self.api.retry_after})
             return
+        if self.trouble == "403":
+            self.refuse(403, 'User "admin" cannot do that', "Forbidden")
+            return
         if self.trouble in ("500", "503"):
             self.refuse(int(self.trouble), "trouble", "InternalError")
             return

@@ -262,6 +262,33 @@ def test_a_process_killed_at_any_journal_write_leaves_a_state_that_resumes(tmp_p
     calm.stop()
 
 
+def test_a_server_that_just_came_back_may_refuse_everybody_for_a_while(fake, world):
+    """A restarted API server answers before it has read its roles."""
+    down, calls = ["reset"] * 3 + ["403"] * 6, []
+
+    def fault(_handler, path):
+        calls.append(path)
+        return down.pop(0) if "configmaps" in path and down else ""
+
+    fake.fault = fault
+    assert world.up(stack("app", ns("app"), config("c", "app", a="1")))[1].ok
+    assert not down
+
+
+def test_a_refusal_without_an_outage_before_it_is_final_at_once(fake, world):
+    asked = []
+
+    def fault(handler, path):
+        refused = handler.command == "PATCH" and "configmaps" in path
+        asked.extend([path] if refused else [])
+        return "403" if refused else ""
+
+    fake.fault = fault
+    _plan, report = world.up(stack("app", ns("app"), config("c", "app", a="1")))
+    assert [outcome.error["code"] for outcome in report.outcomes if outcome.error] == ["kube.forbidden"]
+    assert len(asked) == 1
+
+
 def test_two_writers_on_one_host_one_names_the_other(tmp_path):
     with HostLock(tmp_path, "up"), pytest.raises(MlstackError) as caught, HostLock(tmp_path, "down"):
         pass

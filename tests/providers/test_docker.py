@@ -18,6 +18,7 @@ from mlstack.core.errors import ExitCode, MlstackError
 class Daemon(ThreadingHTTPServer):
     version = "19.3.15"
     failing = False
+    networks: tuple[dict[str, Any], ...] = ()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,10 +29,18 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(500, {"message": "the graph driver is broken"})
         elif self.path.endswith("/version"):
             self.answer(200, {"Version": self.server.version, "ApiVersion": "1.41"})
+        elif "/networks?" in self.path:
+            self.answer(200, list(self.server.networks))
+        elif found := [one for one in self.server.networks if self.path.endswith(f"/networks/{one['Id']}")]:
+            self.answer(200, found[0])
         else:
             self.answer(404, {"message": "no such thing"})
 
-    def answer(self, code: int, body: dict[str, Any]) -> None:
+    def do_DELETE(self) -> None:
+        self.server.networks = tuple(one for one in self.server.networks if not self.path.endswith(one["Id"]))
+        self.answer(200, {})
+
+    def answer(self, code: int, body: object) -> None:
         data = json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
@@ -70,6 +79,17 @@ def test_an_engine_of_today_is_taken(daemon: Daemon) -> None:
 
 def test_missing_things_are_no_error_where_nothing_is_to_do(daemon: Daemon) -> None:
     assert engine(daemon).has_image("nothing:1") is False
+
+
+def test_every_network_of_a_name_goes_but_those_in_use_and_of_other_names(daemon: Daemon) -> None:
+    def network(number: str, name: str, **containers: object) -> dict[str, Any]:
+        return {"Id": number, "Name": name, "Containers": containers}
+
+    daemon.version = "28.2.2"
+    daemon.networks = (network("a", "lab"), network("b", "lab"), network("c", "lab-2"), network("d", "lab", x={}))
+    assert engine(daemon).remove_network("lab") is True
+    assert [one["Id"] for one in daemon.networks] == ["c", "d"]
+    assert engine(daemon).remove_network("lab") is False
 
 
 def test_a_refusal_carries_the_engines_own_words(daemon: Daemon) -> None:

@@ -110,15 +110,15 @@ class DockerEngine:
             api.update_container(container, **limits)
 
     def remove_network(self, name: str) -> bool:
-        """Removes a network that no container uses. False when it is not there or still in use."""
+        """Removes a network that no container uses, all of them where several bear the name, as two that were made at the
+        same moment may. False when none was removed: not there, or still in use."""
+        removed = False
         with self._api() as api:
             for network in api.networks(names=[name]):
-                if network["Name"] == name:
-                    if api.inspect_network(network["Id"]).get("Containers"):
-                        return False
+                if network["Name"] == name and not api.inspect_network(network["Id"]).get("Containers"):
                     api.remove_network(network["Id"])
-                    return True
-        return False
+                    removed = True
+        return removed
 
     def logs(self, container: str, tail: int) -> str:
         """The last ``tail`` lines a container printed."""

@@ -29,6 +29,8 @@ PASSING = (b"etcdserver", b"timed out", b"timeout", b"failed calling webhook", b
 FINAL_AFTER = 2.0
 """Seconds to go on after any other 500."""
 LOGIN = "401"
+WAKING = 20.0
+"""Seconds after an outage during which a server that is starting may refuse what it allows: it has not read its roles yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Transport:
         self._access, self._patience, self._notify = access, patience, notify
         self._pool = _pool(access, size)
         self._answered = False
+        self._outage = -WAKING
         self._closed = threading.Event()
         self._streams: set[BaseHTTPResponse] = set()
         self._lock = threading.Lock()
@@ -164,12 +167,15 @@ class Transport:
                 if isinstance(inner, ssl.SSLCertVerificationError):
                     return self._unreachable(request, f"its certificate is not trusted ({inner.verify_message})")
             cause = cause.__cause__ or cause.__context__
+        self._outage = time.monotonic()
         return _Again(words_of(error))
 
     def _refusal(self, request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> Exception:
         answer = refused(request, status, body)
         if status == 401 and self._access.headers(False):
             return _Again(LOGIN, answer=answer)
+        if status == 403 and time.monotonic() - self._outage < WAKING:
+            return _Again("it is starting and refuses everybody", limit=WAKING, answer=answer)
         if status not in RETRIED:
             return answer
         after = headers.get("Retry-After", "")
