@@ -58,13 +58,8 @@ def _summary(core: Any) -> dict[str, tuple[int, int]]:
     """CPU nanoseconds used so far and bytes of the working set, by pod and for all nodes."""
     found: dict[str, tuple[int, int]] = {}
     for node in core.list_node().items:
-        text = core.api_client.call_api(
-            f"/api/v1/nodes/{node.metadata.name}/proxy/stats/summary",
-            "GET",
-            auth_settings=["BearerToken"],
-            response_type="object",
-            _return_http_data_only=True,
-        )
+        answer = core.connect_get_node_proxy_with_path(node.metadata.name, "stats/summary", _preload_content=False)
+        text = json.loads(answer.data)
         _add(found, "node", text["node"])
         for pod in text["pods"]:
             _add(found, f"{pod['podRef']['namespace']}/{pod['podRef']['name']}", pod)
