@@ -87,9 +87,10 @@ def kind_provider(platform: object, tmp_path_factory: pytest.TempPathFactory) ->
     return KindProvider(DockerEngine(), shell, images, LocalHost(), own, node, connect=KubeClient)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(kind_provider: KindProvider) -> Iterator[Cluster]:
-    """Two nodes, so that whatever crosses nodes is in every test. Nothing of it may be left at the end."""
+    """Two nodes, so that whatever crosses nodes is in every test. Gone before the tests of the platform's life begin:
+    its containers would keep the engine from ending with the last instance."""
     name = f"e2e-{uuid.uuid4().hex[:6]}"
     made = Cluster(kind_provider, ClusterSpec(name, kind_provider.node.spec.kubernetes, nodes=2))
     made.timed("create")
