@@ -41,9 +41,9 @@ def processes() -> Iterator[tuple[str, str]]:
 
 
 def files(*roots: Path) -> Iterator[tuple[str, str]]:
-    """The small files below some directories."""
+    """The small files among some paths and below them."""
     for root in roots:
-        for path in root.rglob("*"):
+        for path in (root, *root.rglob("*")):
             if path.is_file() and not path.is_symlink() and path.stat().st_size < TEXT_LIMIT:
                 yield str(path), path.read_text(errors="replace")
 
@@ -64,10 +64,8 @@ def test_no_generated_secret_is_in_events_logs_argv_or_the_support_bundle(
     # volumes are the servers' own, the store and Go's caches hold no text of ours
     own = [one for one in state.iterdir() if one.name != "volumes"]
     roots = [tmp_path / "bundle", paths.state / "ansible", paths.cache / "logs", paths.cache / "rendered"]
-    shown += [*files(*roots, *own), *((str(one), one.read_text(errors="replace")) for one in own if one.is_file())]
-    shown += processes()
+    shown += [*files(*roots, *own), *processes()]
     leaks = [f"{where} in {place}" for place, text in shown for where, value in values.items() if value in text]
     assert not leaks, leaks
-    assert any(value in platform.cli("credentials", "--json").out for value in values.values()), (
-        "the search finds nothing"
-    )
+    told = platform.cli("credentials", "--json").out
+    assert any(value in told for value in values.values()), "the search finds nothing"

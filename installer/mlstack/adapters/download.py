@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlstack.core.disk import disk_error, human
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.errors import ExitCode, MlstackError, interrupted
 from mlstack.core.ports import Cancelled
 
 if TYPE_CHECKING:
@@ -176,12 +176,7 @@ def _receive(
         with os.fdopen(handle, "ab" if have else "wb") as file:
             for data in response.iter_raw(CHUNK):
                 if cancelled():
-                    raise MlstackError(
-                        "run.interrupted",
-                        f"the download of {shown(bounds.url)} was interrupted",
-                        remedy="repeat the command: it resumes",
-                        exit_code=ExitCode.INTERRUPTED,
-                    )
+                    raise interrupted(f"the download of {shown(bounds.url)}")
                 done += len(data)
                 if done > bounds.limit:
                     raise _too_large(bounds.url, bounds.limit)

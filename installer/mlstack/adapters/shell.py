@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from mlstack.core.disk import disk_error
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled, Process
 
 _TAIL_LINES = 200
@@ -58,7 +58,7 @@ class HostShell:
         if program is None:
             raise _not_found(argv[0])
         if cancelled():
-            raise _interrupted(argv[0])
+            raise interrupted(argv[0])
         sink = _Lines(on_line, log)
         with sink, _Input(stdin) as source:
             process = _start([str(program), *argv[1:]], {**os.environ, **self._environment, **(env or {})}, cwd, source)
@@ -180,22 +180,13 @@ def _wait(process: subprocess.Popen[bytes], name: str, timeout: float, cancelled
             return process.wait(timeout=_CHECK)
         except subprocess.TimeoutExpired:
             if cancelled():
-                raise _interrupted(name) from None
+                raise interrupted(name) from None
             if time.monotonic() > end:
                 raise MlstackError(
                     "shell.timeout",
                     f"{name} did not end within {timeout:.0f} s",
                     remedy="look at the host's load and network, then repeat the command",
                 ) from None
-
-
-def _interrupted(name: str) -> MlstackError:
-    return MlstackError(
-        "run.interrupted",
-        f"{name} was interrupted",
-        remedy="repeat the command: it resumes",
-        exit_code=ExitCode.INTERRUPTED,
-    )
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -7,20 +7,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlstack.artifacts.disk import guard
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.errors import MlstackError
 
 CHUNK = 1 << 20
 """Bytes read or written at once."""
-
-
-def interrupted(what: str) -> MlstackError:
-    """The error of work that was cancelled by the user."""
-    return MlstackError(
-        "run.interrupted",
-        f"{what} was interrupted",
-        remedy="repeat the command: it resumes",
-        exit_code=ExitCode.INTERRUPTED,
-    )
 
 
 def mismatch(what: str, expected: str, found: str) -> MlstackError:

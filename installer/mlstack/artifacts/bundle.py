@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from mlstack.artifacts.blobs import CHUNK, interrupted, mismatch
+from mlstack.artifacts.blobs import CHUNK, mismatch
 from mlstack.artifacts.disk import guard
 from mlstack.artifacts.reference import parse_reference
 from mlstack.artifacts.registry import INDEXES, MAX_MANIFEST, bad_manifest, manifest_blobs, parse_document
 from mlstack.artifacts.store import Entry, Store
 from mlstack.artifacts.tarscan import check_layer, members
 from mlstack.artifacts.zips import hostile
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled
 from mlstack.core.recipe import fingerprint
 

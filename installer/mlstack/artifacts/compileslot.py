@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlstack.artifacts.blobs import interrupted
 from mlstack.artifacts.store import Store
+from mlstack.core.errors import interrupted
 from mlstack.core.ports import Cancelled
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from mlstack.artifacts.blobs import interrupted
 from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.zips import open_zip
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled, Download, Shell
 
 DEFAULT_PROXY = "https://proxy.golang.org,direct"

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlstack.artifacts.blobs import CHUNK, interrupted
+from mlstack.artifacts.blobs import CHUNK
 from mlstack.artifacts.deflate import GzipWriter
 from mlstack.artifacts.disk import guard
 from mlstack.artifacts.store import Store
 from mlstack.artifacts.tree import Content, LayerEntry, Slice, Tree
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"

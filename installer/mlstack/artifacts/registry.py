@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlstack.artifacts.blobs import interrupted, mismatch
+from mlstack.artifacts.blobs import mismatch
 from mlstack.artifacts.reference import Reference, parse_reference
 from mlstack.artifacts.store import Entry, Store
 from mlstack.core.disk import human
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled
 
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")

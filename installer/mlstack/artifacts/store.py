@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlstack.artifacts.blobs import CHUNK, BlobWriter, interrupted, mismatch
+from mlstack.artifacts.blobs import CHUNK, BlobWriter, mismatch
 from mlstack.artifacts.disk import guard, make_directory, sync_directory, temporary_name, write_atomically
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled
 
 _ENTRY_VERSION = 1

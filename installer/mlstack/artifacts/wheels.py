@@ -8,9 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlstack.artifacts.blobs import interrupted
 from mlstack.artifacts.disk import make_directory, temporary_name
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.ports import Cancelled, Shell
 
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

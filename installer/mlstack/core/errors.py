@@ -93,6 +93,16 @@ class Problems(MlstackError):
         return "\n".join([f"{self.what}:", *(str(problem) for problem in self.problems)])
 
 
+def interrupted(what: str) -> MlstackError:
+    """The error of work that the user cancelled: what was cut off."""
+    return MlstackError(
+        "run.interrupted",
+        f"{what} was interrupted",
+        remedy="repeat the command: it resumes",
+        exit_code=ExitCode.INTERRUPTED,
+    )
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """A suggestion for a mistyped word, or the list of what is known when nothing is near."""
     near = get_close_matches(word, known, n=1, cutoff=0.6)

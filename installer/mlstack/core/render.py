@@ -25,8 +25,6 @@ SourceReader = Callable[[Source, Sequence[str]], Mapping[str, bytes]]
 
 UPSTREAM_FORMAT = 1
 """Part of the cache key; raised when parsing or patching changes what comes out."""
-
-
 OWN_FORMAT = 1
 """The same for the parsing of our own rendered templates."""
 
@@ -124,14 +122,7 @@ class Renderer:
         )
         sources = [spec.sources[part.source] for part in parts]
         key = fingerprint(UPSTREAM_FORMAT, sources, parts, patches)
-        stored = self.cache.get(key) if self.cache else None
-        if stored is not None:
-            cached: list[Object] = json.loads(stored)
-            return cached
-        objects = apply_patches(self._parse(entry, parts), patches, file)
-        if self.cache:
-            self.cache.put(key, json.dumps(objects, separators=(",", ":")))
-        return objects
+        return _cached(self.cache, key, lambda: apply_patches(self._parse(entry, parts), patches, file))
 
     def _parse(self, entry: Entry, parts: Sequence[Manifests]) -> list[Object]:
         objects: list[Object] = []
@@ -151,14 +142,19 @@ def _parsed(
     if cache is None:
         return templates.objects(source, file, context)
     key = fingerprint("own", OWN_FORMAT, templates.text(source, file, context))
-    stored = cache.get(key)
+    return _cached(cache, key, lambda: templates.objects(source, file, context))
+
+
+def _cached(cache: ObjectCache | None, key: str, make: Callable[[], list[Any]]) -> list[Any]:
+    stored = cache.get(key) if cache else None
     if stored is not None:
-        cached: list[Any] = json.loads(stored)
-        return cached
-    objects = templates.objects(source, file, context)
-    text = json.dumps(objects, separators=(",", ":"), default=str)
-    if json.loads(text) == objects:  # what JSON cannot hold, such as keys that are numbers, is parsed each time
-        cache.put(key, text)
+        found: list[Any] = json.loads(stored)
+        return found
+    objects = make()
+    if cache:
+        text = json.dumps(objects, separators=(",", ":"), default=str)
+        if json.loads(text) == objects:  # what JSON cannot hold, such as keys that are numbers, is parsed each time
+            cache.put(key, text)
     return objects
 
 

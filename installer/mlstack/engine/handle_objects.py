@@ -7,7 +7,7 @@ import time
 
 from mlstack.core.actions import Apply, Delete, Prune, RecordInventory
 from mlstack.core.desired import InventoryEntry, StackInventory
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.events import Message
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.order import CUSTOM_PHASE, phase
@@ -120,7 +120,7 @@ def wait_gone(context: Context, kube: Kube, rid: ResourceId, uid: str = "") -> N
         if found is None or (uid and found["metadata"].get("uid") != uid):
             return
         if context.cancelled():
-            raise MlstackError("run.interrupted", "Interrupted")
+            raise interrupted(f"the deletion of {rid}")
         if time.monotonic() > deadline:
             held = ", ".join(found["metadata"].get("finalizers") or ()) or "its parts"
             raise MlstackError(

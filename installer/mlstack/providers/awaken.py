@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.errors import ExitCode, MlstackError, interrupted
 from mlstack.core.events import Emit, Message, Pending, StepWaiting
 from mlstack.core.model import Object
 from mlstack.core.pending import pod_reason
@@ -146,6 +146,4 @@ def _give_up(pending: tuple[Pending, ...], patience: float, step: str, emit: Emi
 def stop_if(cancelled: Cancelled) -> None:
     """Raises run.interrupted once the user asked to stop."""
     if cancelled():
-        raise MlstackError(
-            "run.interrupted", "interrupted", remedy="run the command again", exit_code=ExitCode.INTERRUPTED
-        )
+        raise interrupted("the wait for the cluster")
