@@ -22,7 +22,7 @@ from mlstack.core.context import RenderFacts
 from mlstack.core.desired import RenderedStack
 from mlstack.core.releasefile import Release
 from mlstack.core.render import Renderer
-from mlstack.core.resolve import Choice, Selection, resolve
+from mlstack.core.resolve import Choice, Selection, profile_of, resolve
 from mlstack.core.stackfile import Param
 from mlstack.core.versions import newest
 
@@ -43,7 +43,7 @@ class Workshop:
 
     def select(self, name: str, version: str, **params: Any) -> Selection:
         choices = {name: Choice(version=version, params=params, enabled=True)}
-        return resolve(CATALOGUE, self.release, choices=choices)
+        return resolve(CATALOGUE, self.release, profile_of(self.release, name), choices=choices)
 
     def render(self, name: str, version: str, facts: RenderFacts = FACTS, **params: Any) -> RenderedStack:
         """The entry's own part of a rendering of the whole selection."""

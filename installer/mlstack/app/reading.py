@@ -20,7 +20,9 @@ from mlstack.core.publish import url_of
 from mlstack.core.readiness import has_rule
 from mlstack.core.resolve import unknown
 from mlstack.core.results import Change, EndpointInfo, ObjectDiff, ObjectState, StackStatus, Status
+from mlstack.core.routes import GATEWAY, route_url
 from mlstack.core.sample import samples_of
+from mlstack.core.stackfile import Endpoint
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.observe import observe_objects
 
@@ -90,6 +92,12 @@ def pods_of(kube: Kube, stack: str, namespace: str = "") -> list[Object]:
     return list(kube.list(resource, f"{LABEL_STACK}={stack}", namespace)) if resource else []
 
 
+def _routed(session: Session, point: Endpoint) -> str:
+    """The address behind the gateway of an endpoint that has one; empty without a gateway."""
+    gateway = any(GATEWAY in chosen.entry.document.spec.provides for chosen in session.selection.stacks)
+    return route_url(point.route, session.render_facts.external) if gateway and point.route else ""
+
+
 def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
     """The endpoints of the chosen stacks with their addresses on this host."""
     shown = {point.name for stack in session.stacks for point in stack.endpoints}
@@ -102,7 +110,7 @@ def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
         EndpointInfo(
             name=point.name,
             stack=owners[point.name],
-            url=url_of(point, session.spec.ports),
+            url=url_of(point, session.ports) or _routed(session, point),
             doc=point.doc,
             credential=point.credential,
         )

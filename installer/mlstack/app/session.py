@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlstack.app.artifacts import Artifacts
     from mlstack.app.choices import Choices
     from mlstack.core.context import RenderFacts
-    from mlstack.core.model import ClusterSpec
+    from mlstack.core.model import ClusterSpec, PortMapping
     from mlstack.core.plan_base import Abilities
     from mlstack.core.ports import Playbooks
     from mlstack.core.render import Renderer
@@ -84,6 +84,13 @@ class Session:
         from mlstack.app.target import select
 
         return select(self)
+
+    @cached_property
+    def ports(self) -> tuple[PortMapping, ...]:
+        """The host ports of the cluster; free ones are picked once."""
+        from mlstack.app.target import ports
+
+        return ports(self)
 
     @cached_property
     def render_facts(self) -> RenderFacts:

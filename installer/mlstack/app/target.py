@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from mlstack.adapters.freeport import free_port
 from mlstack.core.config import Resolved
-from mlstack.core.context import NetworkFacts, ProviderFacts, RenderFacts
+from mlstack.core.context import ExternalFacts, NetworkFacts, ProviderFacts, RenderFacts
 from mlstack.core.desired import Wanted
 from mlstack.core.errors import Place
 from mlstack.core.model import ClusterSpec, Mount, PortMapping
 from mlstack.core.publish import publish
 from mlstack.core.resolve import Choice, Selection, resolve
+from mlstack.core.routes import GATEWAY
 from mlstack.core.stackfile import Endpoint
 
 if TYPE_CHECKING:
@@ -61,7 +62,14 @@ def render_facts(session: Session) -> RenderFacts:
     network = config.network
     authorities = Path(network.ca).read_text() if network.ca else ""
     proxies = NetworkFacts(network.proxy.http, network.proxy.https, ",".join(network.proxy.no), authorities)
-    return RenderFacts(session.name, provider, proxies)
+    return RenderFacts(session.name, provider, proxies, external(session))
+
+
+def external(session: Session) -> ExternalFacts:
+    """Where users reach the gateway: as configured, else this host under the instance's name, at the published port."""
+    gateway = session.config.gateway
+    published = {mapping.name: mapping.host_port for mapping in session.ports}
+    return ExternalFacts(gateway.host or f"{session.name}.localhost", gateway.port or published.get(GATEWAY, 443))
 
 
 def endpoints(session: Session) -> Iterator[tuple[Endpoint, bool]]:
@@ -76,7 +84,9 @@ def endpoints(session: Session) -> Iterator[tuple[Endpoint, bool]]:
 
 
 def ports(session: Session) -> tuple[PortMapping, ...]:
-    """The host ports of the cluster: those it was made with, else those it will be made with."""
+    """The host ports of the cluster: those it was made with, else those it will be made with; none of an existing one."""
+    if session.config.provider.type != "kind":
+        return ()
     kind = session.config.provider.kind
     return publish(
         endpoints(session),
@@ -101,7 +111,7 @@ def cluster_spec(session: Session) -> ClusterSpec:
         kubernetes=session.release.spec.kubernetes,
         nodes=kind.nodes,
         node_image=kind.node_image or session.node.spec.image.ref,
-        ports=ports(session),
+        ports=session.ports,
         mounts=(*own, *(Mount(mount.host, mount.node, mount.read_only) for mount in kind.mounts)),
         memory=kind.memory,
         cpus=kind.cpus,

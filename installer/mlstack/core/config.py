@@ -29,6 +29,7 @@ Cpus = Annotated[
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+/?)?$")]
 Registry = Annotated[str, StringConstraints(pattern=r"^(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?$")]
 Address = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*)$")]
+HostName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.|$))*$")]
 
 
 class Part(Strict):
@@ -121,6 +122,20 @@ class NetworkConfig(Part):
     ca: str = Field(default="", description="Path of a PEM file with further certificate authorities to trust.")
 
 
+class GatewayConfig(Part):
+    """Where the platform's users reach its gateway. Every URL of a login derives from this."""
+
+    host: HostName = Field(
+        default="", description="External host name; empty: `<name>.localhost`, which browsers take for this host."
+    )
+    port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="External port; 0: the published host port, or 443 where none is published.",
+    )
+
+
 class PathsConfig(Part):
     """Where mlstack keeps its files on this host."""
 
@@ -153,6 +168,7 @@ class Config(Part):
     addons: dict[str, StackConfig] = Field(default={}, description="Addons by name; off unless enabled.")
     artifacts: ArtifactsConfig = Field(default=ArtifactsConfig(), description="Where container images come from.")
     network: NetworkConfig = Field(default=NetworkConfig(), description="How the outside is reached.")
+    gateway: GatewayConfig = Field(default=GatewayConfig(), description="Where the gateway is reached.")
     paths: PathsConfig = Field(default=PathsConfig(), description="Where mlstack keeps its files.")
     host: HostConfig = Field(default=HostConfig(), description="What mlstack may do to the host.")
 

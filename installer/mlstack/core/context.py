@@ -11,6 +11,8 @@ from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK
 
 USES = "uses.mlstack.dev"
 """Prefix of the labels on a namespace that say which capabilities its pods may reach; network policies select by them."""
+PROVIDES = "provides.mlstack.dev"
+"""Prefix of the labels on a namespace that say which capabilities its pods provide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,33 @@ class NetworkFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalFacts:
+    """Where the platform's users reach its gateway; every URL shown to them or checked in a login derives from this.
+
+    host: the name, without subdomain; port: on the user's side, 443 for the scheme's own.
+    """
+
+    host: str = "localhost"
+    port: int = 443
+
+    @property
+    def url(self) -> str:
+        """``https://host[:port]``, without a slash at the end."""
+        return f"https://{self.host}" + (f":{self.port}" if self.port != 443 else "")
+
+
+@dataclass(frozen=True, slots=True)
 class RenderFacts:
-    """Everything about an instance that rendering depends on, besides the selection."""
+    """Everything about an instance that rendering depends on, besides the selection.
+
+    platform: of the whole selection, see ``core.routes``; filled in by whoever renders it.
+    """
 
     instance: str
     provider: ProviderFacts = field(default_factory=ProviderFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
+    external: ExternalFacts = field(default_factory=ExternalFacts)
+    platform: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_context(
@@ -68,7 +91,9 @@ def build_context(
             "noProxy": facts.network.no_proxy,
             "caBundle": facts.network.ca_bundle,
         },
-        "labels": {"instance": LABEL_INSTANCE, "stack": LABEL_STACK, "uses": USES},
+        "external": {"host": facts.external.host, "port": facts.external.port, "url": facts.external.url},
+        "platform": dict(facts.platform),
+        "labels": {"instance": LABEL_INSTANCE, "stack": LABEL_STACK, "uses": USES, "provides": PROVIDES},
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlstack.core.catalogue import Entry
-from mlstack.core.context import USES
+from mlstack.core.context import PROVIDES, USES
 from mlstack.core.kinds import SYSTEM_NAMESPACES, cluster_kinds, pod_template
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, Object
 from mlstack.core.upstream import set_namespace
@@ -23,6 +23,7 @@ def namespace_object(entry: Entry) -> Object | None:
         f"{POD_SECURITY}/enforce": spec.pod_security,
         f"{POD_SECURITY}/warn": spec.pod_security,
         **{f"{USES}/{need}": "true" for need in spec.requires},
+        **{f"{PROVIDES}/{capability}": "true" for capability in spec.provides},
     }
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": spec.namespace, "labels": labels}}
 

@@ -9,27 +9,29 @@ from typing import Any
 
 import yaml
 
-from mlstack.core.context import RenderFacts
+from mlstack.core.context import ExternalFacts, RenderFacts
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.render import Renderer
 from mlstack.core.resolve import Selection
+from mlstack.core.routes import with_platform
 from mlstack.core.sample import fill_sample, stack_context
 
-GOLDEN_FACTS = RenderFacts(instance="golden")
+GOLDEN_FACTS = RenderFacts(instance="golden", external=ExternalFacts("golden.localhost", 8443))
 """What golden output is rendered for: a kind cluster named ``golden``, without a proxy."""
 
 
 def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[str, str]:
     """File name -> text of one stack's golden output, with the defaults of every parameter of the selection."""
-    rendered = renderer.render(selection, GOLDEN_FACTS)
+    facts = with_platform(selection, GOLDEN_FACTS)
+    rendered = renderer.render(selection, facts)
     exports = {one.name: one.exports for one in rendered}
     chosen = selection.named(name)
-    own, upstream = renderer.split(chosen, GOLDEN_FACTS, exports)
+    own, upstream = renderer.split(chosen, facts, exports)
     files = {"objects.yaml": dump(own)}
     if upstream:
         files["upstream.txt"] = "".join(f"{_line(obj)}\n" for obj in upstream)
     if chosen.entry.samples:
-        context = stack_context(selection, chosen, GOLDEN_FACTS)
+        context = stack_context(selection, chosen, facts)
         samples = [
             fill_sample(
                 sample, chosen.entry, context, {key: param.default for key, param in sample.spec.params.items()}

@@ -16,7 +16,8 @@ from mlstack.core.model import Object, ResourceId
 from mlstack.core.patch import apply_patches, prepare
 from mlstack.core.recipe import Image, fingerprint
 from mlstack.core.resolve import Chosen, Selection
-from mlstack.core.stackfile import Manifests, SecretSpec, Source
+from mlstack.core.routes import with_platform
+from mlstack.core.stackfile import CertificateSpec, Manifests, SecretSpec, Source
 from mlstack.core.template import Templates
 from mlstack.core.upstream import read_part, select
 
@@ -48,6 +49,7 @@ class Renderer:
         exports: dict[str, dict[str, dict[str, str]]] = {}
         rendered: list[RenderedStack] = []
         seen: dict[ResourceId, str] = {}
+        facts = with_platform(selection, facts)
         for chosen in selection.stacks:
             one = self.stack(chosen, facts, exports)
             exports[one.name] = {name: dict(values) for name, values in one.exports.items()}
@@ -76,7 +78,7 @@ class Renderer:
             secrets=tuple(_secret(secret, templates, where, context) for secret in spec.secrets),
             buckets=tuple(spec.buckets),
             databases=tuple(spec.databases),
-            certificates=tuple(spec.certificates),
+            certificates=tuple(_certificate(one, templates, where, context) for one in spec.certificates),
             waits=tuple(spec.wait),
             endpoints=tuple(point for point in spec.endpoints if templates.holds(point.when, where, context)),
             providers=capabilities,
@@ -199,6 +201,13 @@ def _secret(secret: SecretSpec, templates: Templates, where: str, context: Mappi
         copies += copy if isinstance(copy, list) else [copy]
     literals = templates.value(dict(secret.literals), where, context)
     return secret.model_copy(update={"copies": list(dict.fromkeys(copies)), "literals": literals})
+
+
+def _certificate(
+    spec: CertificateSpec, templates: Templates, where: str, context: Mapping[str, Any]
+) -> CertificateSpec:
+    """The certificate with its names rendered."""
+    return spec.model_copy(update={"dns_names": templates.value(list(spec.dns_names), where, context)})
 
 
 def _check_unique(stack: RenderedStack, seen: dict[ResourceId, str]) -> None:

@@ -89,6 +89,13 @@ def resolve(
     return Selection(release.metadata.name, profile, version, _ordered(chosen))
 
 
+def profile_of(release: Release, name: str) -> str:
+    """A profile in which a stack is at home: the default one, or the first one that has it where the default has not."""
+    spec = release.spec
+    having = [profile for profile, one in spec.profiles.items() if name in one.stacks]
+    return spec.default_profile if spec.default_profile in having or not having else having[0]
+
+
 def unknown(kind: str, name: str, known: Sequence[str], place: Place | None = None) -> MlstackError:
     """The error for a name that does not exist, with a suggestion."""
     return MlstackError(

@@ -11,6 +11,7 @@ from mlstack.core.errors import ExitCode, Problems
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, Object
 from mlstack.core.render import export_values
 from mlstack.core.resolve import Chosen, Selection, unknown
+from mlstack.core.routes import with_platform
 from mlstack.core.samplefile import Sample
 from mlstack.core.template import Templates
 from mlstack.core.values import check_values
@@ -66,6 +67,7 @@ def stack_context(selection: Selection, wanted: Chosen, facts: RenderFacts) -> d
     """The template context of one stack, with what the stacks before it export; nothing is rendered but the exports."""
     exports: dict[str, dict[str, dict[str, str]]] = {}
     context: dict[str, Any] = {}
+    facts = with_platform(selection, facts)
     for chosen in selection.stacks:
         capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
         context = build_context(chosen.entry, chosen.values, facts, capabilities)

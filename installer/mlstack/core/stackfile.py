@@ -128,10 +128,23 @@ class WaitSpec(Strict):
     timeout: float = 300
 
 
+class Route(Strict):
+    """An endpoint's place behind the platform's gateway, where there is one.
+
+    prefix: path on the external host that is the endpoint's; rewrite: what the service sees instead, empty: the same;
+    subdomain: a name of its own before the external host, for what cannot live below a path (S3).
+    """
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^/([a-zA-Z0-9._~-]+/)*([a-zA-Z0-9._~-]+)?$")] = "/"
+    rewrite: Annotated[str, StringConstraints(pattern=r"^(/.*)?$")] = ""
+    subdomain: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = ""
+
+
 class Endpoint(Strict):
     """Something a user opens or a program calls. node_port: the Service's NodePort, published on the host as ``port``.
 
-    scheme tells how; credential: which ``mlstack credentials`` entry opens it; auth is the gateway's rule once there is one.
+    scheme tells how; credential: which ``mlstack credentials`` entry opens it; auth is the gateway's rule for ``route``:
+    ``required`` a login or a token, ``none`` anybody, ``own`` anybody, since the service itself checks who asks.
     """
 
     name: str
@@ -140,6 +153,7 @@ class Endpoint(Strict):
     node_port: int = Field(default=0, ge=0, le=32767)
     scheme: Literal["http", "https", "tcp", "s3", "mysql"] = "http"
     path: str = "/"
+    route: Route | None = None
     auth: Literal["required", "none", "own"] = "own"
     credential: str = ""
     doc: str = ""

@@ -1,0 +1,69 @@
+"""What the whole selection offers its users, as every template sees it (``platform``): stacks and routes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from mlstack.core.context import ExternalFacts, RenderFacts, build_context
+from mlstack.core.resolve import Chosen, Selection
+from mlstack.core.stackfile import Endpoint, Route
+from mlstack.core.template import Templates
+
+GATEWAY = "gateway"
+"""The capability of publishing routes, and the name of the endpoint whose host port is the external one."""
+
+
+def with_platform(selection: Selection, facts: RenderFacts) -> RenderFacts:
+    """The facts with ``platform``: ``capabilities``, ``stacks`` and ``routes`` of the selection."""
+    capabilities = [one for chosen in selection.stacks for one in chosen.entry.document.spec.provides]
+    platform = {"capabilities": capabilities, "stacks": [_stack(chosen) for chosen in selection.stacks], "routes": []}
+    facts = replace(facts, platform=platform)
+    if GATEWAY not in capabilities:
+        return facts
+    routes = [_route(*one) for one in _routed(selection, facts)]
+    return replace(facts, platform={**platform, "routes": routes})
+
+
+def _routed(selection: Selection, facts: RenderFacts) -> Iterator[tuple[Chosen, Endpoint, Route]]:
+    """The endpoints that have a place behind the gateway and are on. Their ``when`` sees no capabilities."""
+    templates = Templates()
+    for chosen in selection.stacks:
+        context, where = build_context(chosen.entry, chosen.values, facts, {}), chosen.entry.place("stack.yaml")
+        for point in chosen.entry.document.spec.endpoints:
+            if point.route and templates.holds(point.when, where, context):
+                yield chosen, point, point.route
+
+
+def route_url(route: Route, external: ExternalFacts) -> str:
+    """Where a user reaches a routed endpoint."""
+    host = f"{route.subdomain}.{external.host}" if route.subdomain else external.host
+    return f"{replace(external, host=host).url}{route.prefix}"
+
+
+def _stack(chosen: Chosen) -> dict[str, Any]:
+    document = chosen.entry.document
+    return {
+        "name": chosen.entry.name,
+        "version": chosen.entry.version,
+        "summary": document.metadata.summary,
+        "namespace": document.spec.namespace,
+    }
+
+
+def _route(chosen: Chosen, point: Endpoint, route: Route) -> dict[str, Any]:
+    return {
+        "name": point.name,
+        "stack": chosen.entry.name,
+        "namespace": chosen.entry.document.spec.namespace,
+        "service": point.service,
+        "port": point.port,
+        "scheme": point.scheme,
+        "prefix": route.prefix,
+        "rewrite": route.rewrite,
+        "subdomain": route.subdomain,
+        "auth": point.auth,
+        "credential": point.credential,
+        "doc": point.doc,
+    }
