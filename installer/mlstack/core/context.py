@@ -48,9 +48,14 @@ class ExternalFacts:
     port: int = 443
 
     @property
+    def authority(self) -> str:
+        """``host[:port]``, the port left out where it is the scheme's own."""
+        return self.host + (f":{self.port}" if self.port != 443 else "")
+
+    @property
     def url(self) -> str:
         """``https://host[:port]``, without a slash at the end."""
-        return f"https://{self.host}" + (f":{self.port}" if self.port != 443 else "")
+        return f"https://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,12 @@ def build_context(
             "noProxy": facts.network.no_proxy,
             "caBundle": facts.network.ca_bundle,
         },
-        "external": {"host": facts.external.host, "port": facts.external.port, "url": facts.external.url},
+        "external": {
+            "host": facts.external.host,
+            "port": facts.external.port,
+            "authority": facts.external.authority,
+            "url": facts.external.url,
+        },
         "platform": dict(facts.platform),
         "labels": {"instance": LABEL_INSTANCE, "stack": LABEL_STACK, "uses": USES, "provides": PROVIDES},
     }
