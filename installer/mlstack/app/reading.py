@@ -92,10 +92,15 @@ def pods_of(kube: Kube, stack: str, namespace: str = "") -> list[Object]:
     return list(kube.list(resource, f"{LABEL_STACK}={stack}", namespace)) if resource else []
 
 
-def _routed(session: Session, point: Endpoint) -> str:
-    """The address behind the gateway of an endpoint that has one; empty without a gateway."""
+def _url(session: Session, point: Endpoint) -> str:
+    """Where a user reaches an endpoint: the gateway by its external name, what has a place behind it there, else on this host."""
+    external = session.render_facts.external
     gateway = any(GATEWAY in chosen.entry.document.spec.provides for chosen in session.selection.stacks)
-    return route_url(point.route, session.render_facts.external) if gateway and point.route else ""
+    if gateway and point.name == GATEWAY:
+        return f"{external.url}/"
+    if gateway and point.route:
+        return route_url(point.route, external)
+    return url_of(point, session.ports)
 
 
 def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
@@ -110,7 +115,7 @@ def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
         EndpointInfo(
             name=point.name,
             stack=owners[point.name],
-            url=url_of(point, session.ports) or _routed(session, point),
+            url=_url(session, point),
             doc=point.doc,
             credential=point.credential,
         )
