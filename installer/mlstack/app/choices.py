@@ -1,4 +1,4 @@
-"""What an instance remembers besides its configuration file: addons switched by command, host ports of its cluster."""
+"""What an instance remembers besides its configuration file: its profile and addons switched by command, host ports of its cluster."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Choices:
     def _damaged(self, why: str) -> MlstackError:
         return MlstackError(
             "choices.damaged",
-            f"cannot read {self._path}, which remembers enabled addons and host ports",
+            f"cannot read {self._path}, which remembers the profile, enabled addons and host ports",
             why=why,
-            remedy="delete it, then enable the addons you had again (`mlstack addon enable NAME`)",
+            remedy="delete it, then name the profile you had (`mlstack up --profile NAME`) and enable its addons again",
             exit_code=ExitCode.PREFLIGHT,
         )
 
@@ -53,6 +53,13 @@ class Choices:
         """Endpoint name -> host port of the cluster that was made last."""
         found = self.read().get("ports")
         return {str(name): int(port) for name, port in found.items()} if isinstance(found, dict) else {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Dotted configuration path -> what a command chose."""
+        found = {f"addons.{name}.enabled": on for name, on in self.addons.items()}
+        profile = self.read().get("profile")
+        return {**found, "profile": profile} if isinstance(profile, str) and profile else found
 
     @property
     def addons(self) -> Mapping[str, bool]:

@@ -74,7 +74,7 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
         if command == "up":
             _preflight(session, plan, facts)
             _agree(plan, facts, confirm, host_changes)
-            _remember_ports(session, cluster)
+            _remember(session, cluster)
         report = _runner(session, access, facts, lost).run(plan)
         session.seen = facts if report.ok and not plan.actions else None
         return report
@@ -188,7 +188,10 @@ def _agree(plan: Plan, facts: Facts, confirm: Confirm, host_changes: bool) -> No
         )
 
 
-def _remember_ports(session: Session, cluster: ClusterFacts) -> None:
-    """Keeps the ports of a cluster that is about to be made; one that is there keeps those it has."""
+def _remember(session: Session, cluster: ClusterFacts) -> None:
+    """Keeps a profile given for this call, or the next command would take the default one for what is wanted, and the ports of
+    a cluster that is about to be made; one that is there keeps those it has."""
+    if session.resolved.origin_of(("profile",)).kind in ("flag", "env"):
+        session.choices.write(profile=session.config.profile)
     if cluster.state is ClusterState.ABSENT and session.abilities.makes_cluster:
         session.choices.write(ports={mapping.name: mapping.host_port for mapping in session.spec.ports})

@@ -41,9 +41,8 @@ def open_session(load: Load, emit: Emit, cancelled: Cancelled) -> Session:
     given = replace(given, releases=releases)
     resolved = resolve(given)
     paths = find_paths(environ, resolved.config.paths.cache, resolved.config.paths.state)
-    # What `addon enable` remembered belongs to an instance, and only the configuration tells which one is meant.
+    # What commands remembered belongs to an instance, and only the configuration tells which one is meant.
     choices = Choices(paths.instance(resolved.config.name) / "choices.json")
-    if choices.addons:
-        switched = {f"addons.{name}.enabled": on for name, on in choices.addons.items()}
-        resolved = resolve(replace(given, choices=switched))
+    if choices.settings:
+        resolved = resolve(replace(given, choices=choices.settings))
     return Session(resolved, paths, catalogue, choices, environ, emit, cancelled)

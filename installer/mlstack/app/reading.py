@@ -92,15 +92,14 @@ def pods_of(kube: Kube, stack: str, namespace: str = "") -> list[Object]:
     return list(kube.list(resource, f"{LABEL_STACK}={stack}", namespace)) if resource else []
 
 
-def _url(session: Session, point: Endpoint) -> str:
-    """Where a user reaches an endpoint: the gateway by its external name, what has a place behind it there, else on this host."""
+def _routed(session: Session, point: Endpoint) -> str:
+    """Where a user reaches an endpoint through the gateway; empty where it has no place behind one."""
+    if not any(GATEWAY in chosen.entry.document.spec.provides for chosen in session.selection.stacks):
+        return ""
     external = session.render_facts.external
-    gateway = any(GATEWAY in chosen.entry.document.spec.provides for chosen in session.selection.stacks)
-    if gateway and point.name == GATEWAY:
+    if point.name == GATEWAY:
         return f"{external.url}/"
-    if gateway and point.route:
-        return route_url(point.route, external)
-    return url_of(point, session.ports)
+    return route_url(point.route, external) if point.route else ""
 
 
 def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
@@ -115,7 +114,9 @@ def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
         EndpointInfo(
             name=point.name,
             stack=owners[point.name],
-            url=_url(session, point),
+            url=url_of(point, session.ports) or _routed(session, point),
+            routed=_routed(session, point),
+            scheme=point.scheme,
             doc=point.doc,
             credential=point.credential,
         )

@@ -45,7 +45,9 @@ def endpoints(found: Sequence[EndpointInfo], command: Callable[[str], str]) -> l
     rows = []
     for endpoint in found:
         login = f"login: {command(f'credentials {endpoint.credential}')}" if endpoint.credential else ""
-        rows.append((endpoint.name, endpoint.url, login or endpoint.doc))
+        # what people open is behind the gateway; programs need a name that every resolver knows
+        url = endpoint.routed if endpoint.routed and endpoint.scheme.startswith("http") else endpoint.url
+        rows.append((endpoint.name, url, login or endpoint.doc))
     return [f"  {line}" for line in table(rows)]
 
 

@@ -13,11 +13,14 @@ from mlstack.core.model import ClusterState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointInfo:
-    """Something the user can open or connect to. url: complete, on the host; credential: name for ``mlstack credentials``."""
+    """Something the user can open or connect to. url: complete, on the host; routed: through the gateway, empty where it has no
+    place behind one; scheme: as the stack says (``s3`` is spoken by programs); credential: name for ``mlstack credentials``."""
 
     name: str
     stack: str
     url: str
+    routed: str = ""
+    scheme: str = "http"
     doc: str = ""
     credential: str = ""
 
