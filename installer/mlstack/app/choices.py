@@ -1,4 +1,4 @@
-"""What an instance remembers besides its configuration file: its profile and addons switched by command, host ports of its cluster."""
+"""What an instance remembers besides its configuration file: profile and addons chosen by command, host ports of its cluster."""
 
 from __future__ import annotations
 
