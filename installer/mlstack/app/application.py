@@ -158,6 +158,12 @@ class Application:
 
         return test(self._session, stack, junit)
 
+    def verify_auth(self, junit: Path | None) -> TestReport:
+        """Attacks the platform's own gateway."""
+        from mlstack.app.verifying import verify_auth
+
+        return verify_auth(self._session, junit)
+
     def support_bundle(self, path: Path) -> Path:
         """Collects what a bug report needs."""
         from mlstack.app.support import support_bundle

@@ -16,6 +16,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("doctor", "Check the machine and the platform; say what to do."),
         "logs": ("logs", "Show the log of a stack's programs."),
         "test": ("test", "Check that the running platform really works."),
+        "verify": ("verify", "Attack the platform's own login and say what got through."),
         "support-bundle": ("support_bundle", "Collect what a bug report needs, without secrets."),
     },
     "Change what is installed": {

@@ -10,6 +10,7 @@ from mlstack.cli import words
 from mlstack.cli.frame import command as make_command
 from mlstack.cli.session import Session
 from mlstack.core.errors import ExitCode
+from mlstack.core.results import TestReport
 
 HELP = """Check that the running platform really works.
 
@@ -26,6 +27,11 @@ def command(session: Session, stack: str | None, junit: Path | None) -> ExitCode
     """Runs the checks."""
     with session.work() as app:
         report = app.test(stack, junit)
+    return show_report(session, report)
+
+
+def show_report(session: Session, report: TestReport) -> ExitCode:
+    """The checks with their outcome, one a line, and the sum."""
     session.data("TestReport", report)
     for case in report.cases:
         state = "FAILED" if case.error else "skipped" if case.skipped else "passed"

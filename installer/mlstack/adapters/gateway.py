@@ -1,0 +1,63 @@
+"""Requests to the platform's gateway on this host, byte for byte as given, over verified TLS under its external name."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.probes import Answer, Probe
+
+SECONDS = 15.0
+BODY = 4096
+"""Bytes of an answer's body that are kept."""
+
+
+class GatewayClient:
+    """url: external address; authority: PEM of the CA of its certificate; address: where it is published.
+
+    http.client is used instead of a friendlier library, because attacks on paths must not be tidied up before they are sent.
+    """
+
+    def __init__(self, url: str, authority: str, address: str = "127.0.0.1") -> None:
+        parts = urlsplit(url)
+        self._host, self._port, self._netloc = parts.hostname or "", parts.port or 443, parts.netloc
+        self._address = address
+        self._context = ssl.create_default_context(cadata=authority)
+
+    def send(self, probe: Probe) -> Answer:
+        """One request on a connection of its own. Raises ``gateway.unreachable``; a connection that the gateway closes without
+        an answer is an Answer of status 0."""
+        try:
+            raw = socket.create_connection((self._address, self._port), timeout=SECONDS)
+            secure = self._context.wrap_socket(raw, server_hostname=self._host)
+        except (OSError, ssl.SSLError) as error:
+            raise MlstackError(
+                "gateway.unreachable",
+                f"the gateway does not answer at https://{self._netloc}",
+                why=str(error),
+                remedy="run `mlstack status`, then `mlstack doctor`",
+                exit_code=ExitCode.NOT_READY,
+            ) from None
+        with contextlib.closing(secure):
+            return _exchange(secure, self._netloc, probe)
+
+
+def _exchange(secure: ssl.SSLSocket, netloc: str, probe: Probe) -> Answer:
+    lines = [f"{probe.method} {probe.target} HTTP/1.1", f"Host: {netloc}"]
+    lines += [f"{name}: {value}" for name, value in probe.headers]
+    if not any(name.lower() == "connection" for name, _ in probe.headers):
+        lines.append("Connection: close")
+    lines += ["Content-Length: 0"] if probe.method not in ("GET", "HEAD") else []
+    response = http.client.HTTPResponse(secure, method=probe.method)
+    try:
+        secure.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        response.begin()
+        return Answer(response.status, response.getheader("Location") or "", response.read(BODY))
+    except (OSError, http.client.HTTPException):
+        return Answer(0)
+    finally:
+        response.close()
