@@ -46,7 +46,10 @@ class Browser:
         seen = [response]
         while seen[-1].is_redirect:
             assert len(seen) <= at_most, [one.headers.get("location") for one in seen]
-            seen.append(self.client.get(urljoin(str(seen[-1].request.url), seen[-1].headers["location"])))
+            accept = {"Accept": response.request.headers["accept"]}
+            seen.append(
+                self.client.get(urljoin(str(seen[-1].request.url), seen[-1].headers["location"]), headers=accept)
+            )
         return seen
 
     def login(self, user: str, password: str, path: str = "/") -> httpx.Response:

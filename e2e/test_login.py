@@ -1,0 +1,270 @@
+"""The front door: one login, sessions that end, identity headers that only the gateway sets, tokens for machines."""
+
+from __future__ import annotations
+
+import base64
+import concurrent.futures
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import kubernetes
+import pytest
+
+from e2e.browser import Browser
+from e2e.platform import Platform, namespace, restricted, run_pod, wait_for
+
+PYTHON_IMAGE = "mlstack.local/train-iris:1"
+ECHO = """
+import http.server, json
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *args): pass
+http.server.HTTPServer(("", 8080), Echo).serve_forever()
+"""
+AUDIENCE = "istio-ingressgateway.istio-system.svc.cluster.local"
+
+
+@dataclass
+class Door:
+    """The gateway as users meet it."""
+
+    platform: Platform
+    url: str
+    authority: str
+    user: str
+    password: str
+
+    def browser(self) -> Browser:
+        return Browser(self.url, self.authority)
+
+    def logged_in(self, path: str = "/") -> Browser:
+        browser = self.browser()
+        browser.login(self.user, self.password, path)
+        return browser
+
+    def token(self, space: str, *audiences: str) -> str:
+        """A token of a namespace's default service account."""
+        spec = {"audiences": list(audiences), "expirationSeconds": 600}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        made = self.platform.core().create_namespaced_service_account_token("default", space, body)
+        return str(made.status.token)
+
+
+@pytest.fixture(scope="module")
+def door(platform: Platform) -> Door:
+    routed = {item["name"]: item["routed"] for item in platform.status()["endpoints"]}
+    if not routed.get("gateway"):
+        pytest.skip("the platform has no gateway: it runs a profile without a login")
+    secret = platform.core().read_namespaced_secret("gateway-tls", "istio-system")
+    values = platform.credential("admin")
+    authority = base64.b64decode(secret.data["ca.crt"]).decode()
+    return Door(platform, routed["gateway"].rstrip("/"), authority, values["email"], values["password"])
+
+
+@pytest.fixture(scope="module")
+def echo(door: Door) -> Iterator[str]:
+    """Path of an application behind the login that tells what headers it got."""
+    core = door.platform.core()
+    custom = kubernetes.client.CustomObjectsApi(core.api_client)
+    with namespace(core) as space:
+        name = run_pod(core, space, restricted(PYTHON_IMAGE, ["python3", "-c", ECHO]), {"app": "echo"})
+        core.create_namespaced_service(
+            space,
+            {
+                "metadata": {"name": "echo"},
+                "spec": {"selector": {"app": "echo"}, "ports": [{"name": "http", "port": 8080}]},
+            },
+        )
+        path = f"/{space}/"
+        route = [{"destination": {"host": f"echo.{space}.svc.cluster.local", "port": {"number": 8080}}}]
+        # the gateway puts what matches everything behind what does not, also out of several objects for the same hosts
+        spec = {
+            "gateways": ["istio-system/platform"],
+            "hosts": ["*"],
+            "http": [{"match": [{"uri": {"prefix": path}}], "route": route}],
+        }
+        service = {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "echo"},
+            "spec": spec,
+        }
+        custom.create_namespaced_custom_object("networking.istio.io", "v1", space, "virtualservices", service)
+        wait_for(core, space, name, {"Running"})
+        await_answer(door, path, door.token(space, AUDIENCE))
+        yield path
+
+
+def await_answer(door: Door, path: str, token: str) -> None:
+    """Returns once the route answers: the gateway learns of it after the objects are made."""
+    for _ in range(120):
+        answer = door.browser().get(path, Authorization=f"Bearer {token}")
+        if answer.status_code == 200:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{path} answers {answer.status_code} after a minute: {answer.text[:200]}")
+
+
+def await_login(door: Door, path: str) -> None:
+    """Returns once the login page comes: the gateway learns of a new pod a moment after it is ready."""
+    for _ in range(60):
+        browser = door.browser()
+        if "password" in browser.follow(browser.get(path))[-1].text:
+            return
+        time.sleep(0.5)
+    raise AssertionError("no login page after 30 s")
+
+
+def headers(answer: httpx.Response) -> dict[str, str]:
+    """What the application got, the values of a repeated header joined."""
+    assert answer.status_code == 200, (answer.status_code, answer.text[:300])
+    found: dict[str, str] = {}
+    for name, value in json.loads(answer.text):
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
+
+
+def test_a_visitor_is_asked_to_log_in_once_and_then_is_who_they_are(door: Door, echo: str) -> None:
+    browser = door.browser()
+    first = browser.get(f"{echo}?x=1")
+    assert first.status_code == 302 and "/auth" in first.headers["location"]
+    wrong = browser.login(door.user, "not the password", echo)
+    assert wrong.status_code == 401, "a wrong password is refused by the provider's own page"
+    assert browser.get(echo).status_code == 302
+    page = browser.login(door.user, door.password, f"{echo}?x=1")
+    assert str(page.url).endswith(f"{echo}?x=1"), "the login ends where it began"
+    got = headers(page)
+    assert got["kubeflow-userid"] == door.user
+    assert "authorization" not in got and "cookie" not in got, "an application gets no token and no session"
+    cookie = next(one for one in browser.client.cookies.jar if one.name == "__Host-mlstack")
+    assert cookie.secure and cookie.has_nonstandard_attr("HttpOnly") and not cookie.domain_specified
+
+
+@pytest.mark.parametrize("name", ["kubeflow-userid", "Kubeflow-Userid", "kubeflow_userid", "KUBEFLOW_USERID"])
+def test_a_forged_identity_is_taken_off(door: Door, echo: str, name: str) -> None:
+    browser = door.logged_in(echo)
+    answer = browser.client.get(door.url + echo, headers=[(name, "root@example.org"), ("kubeflow_groups", "admins")])
+    got = headers(answer)
+    assert got["kubeflow-userid"] == door.user
+    assert "root@example.org" not in answer.text
+    assert "kubeflow_groups" not in got
+
+
+def test_groups_come_from_the_token_only(door: Door, echo: str) -> None:
+    space = echo.strip("/")
+    answer = door.browser().get(
+        echo, Authorization=f"Bearer {door.token(space, AUDIENCE)}", **{"kubeflow-groups": "admins"}
+    )
+    assert headers(answer).get("kubeflow-groups", "") == ""
+    # a list comes as JSON in base64: a name with a comma in it must not count as two
+    sent = headers(door.logged_in(echo).get(echo))["kubeflow-groups"]
+    assert "admins" in json.loads(base64.b64decode(sent + "=" * (-len(sent) % 4)))
+
+
+def test_after_the_logout_a_copied_cookie_is_worth_nothing(door: Door, echo: str) -> None:
+    browser = door.logged_in(echo)
+    assert browser.get(echo).status_code == 200
+    copied = next(one.value for one in browser.client.cookies.jar if one.name == "__Host-mlstack")
+    thief = door.browser()
+    thief.client.cookies.set("__Host-mlstack", copied, domain=browser.client.cookies.jar.__iter__().__next__().domain)
+    assert thief.get(echo).status_code == 200, "before the logout the copy works: the check means something"
+    browser.follow(browser.get("/oauth2/sign_out"))
+    assert thief.get(echo).status_code == 302
+    assert browser.get(echo).status_code == 302
+    page = browser.follow(browser.get(echo))[-1]
+    assert "password" in page.text, "the next visit asks for the password again"
+
+
+def test_machines_log_in_with_tokens_made_for_the_gateway(door: Door, echo: str) -> None:
+    space = echo.strip("/")
+    got = headers(door.browser().get(echo, Authorization=f"Bearer {door.token(space, AUDIENCE)}"))
+    assert got["kubeflow-userid"] == f"system:serviceaccount:{space}:default"
+    for audiences in ([], ["somebody-else"]):
+        answer = door.browser().get(echo, Authorization=f"Bearer {door.token(space, *audiences)}")
+        assert answer.status_code == 403 and "Audiences" in answer.text
+
+
+def test_a_client_of_the_api_gets_401_and_no_redirect(door: Door, echo: str) -> None:
+    for path in (echo, "/nowhere"):
+        answer = door.browser().get(path, Accept="application/json")
+        assert answer.status_code == 401 and "location" not in answer.headers
+        assert "Bearer" in answer.json()["remedy"]
+    expired = door.browser().get(echo, Authorization="Bearer x.y.z", Accept="application/json")
+    assert expired.status_code == 401 and expired.text
+
+
+def test_eight_logins_at_once(door: Door, echo: str) -> None:
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        pages = list(pool.map(lambda _: door.browser().login(door.user, door.password, echo), range(8)))
+    assert [headers(page)["kubeflow-userid"] for page in pages] == [door.user] * 8
+
+
+def test_the_certificate_is_verified_and_plain_http_only_sends_on(door: Door) -> None:
+    plain = next(one["url"] for one in door.platform.status()["endpoints"] if one["name"] == "gateway-http")
+    answer = httpx.get(f"{plain}abc?x=1", trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (308, f"{door.url}/abc?x=1")
+    stranger = httpx.Client(trust_env=False)
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        stranger.get(door.url.replace(door.url.partition("://")[2].partition(":")[0], "127.0.0.1"))
+
+
+def test_the_gateway_refused_none_of_its_configuration(door: Door) -> None:
+    core = door.platform.core()
+    pod = core.list_namespaced_pod("istio-system", label_selector="istio=pilot").items[0].metadata.name
+    text = core.connect_get_namespaced_pod_proxy_with_path(f"{pod}:15014", "istio-system", "metrics")
+    assert "pilot_xds_pushes" in text, "these are the control plane's figures"
+    rejects = [line for line in text.splitlines() if line.startswith("pilot_total_xds_rejects")]
+    assert not [line for line in rejects if not line.endswith(" 0")], rejects
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [("oauth2-proxy.login", 80), ("login-sessions.login", 6379), ("dex.auth", 5556), ("istiod.istio-system", 15012)],
+)
+def test_a_foreign_pod_reaches_nothing_behind_the_door(door: Door, host: str, port: int) -> None:
+    code = f"import socket; socket.create_connection(('{host}.svc.cluster.local', {port}), 4)"
+    assert connects(door.platform, code) == "Failed"
+
+
+def test_a_foreign_pod_reaches_the_gateway_itself(door: Door) -> None:
+    code = f"import socket; socket.create_connection(('{AUDIENCE}', 443), 10)"
+    assert connects(door.platform, code) == "Succeeded", "the refusals above are not the network being down"
+
+
+def connects(platform: Platform, code: str) -> str:
+    core = platform.core()
+    with namespace(core) as space:
+        pod: dict[str, Any] = restricted(PYTHON_IMAGE, ["python3", "-c", code])
+        return wait_for(core, space, run_pod(core, space, pod), {"Succeeded", "Failed"})
+
+
+def test_the_attack_list_gets_nowhere(door: Door) -> None:
+    report = door.platform.cli("verify", "--auth", "--json").lines()[-1]
+    names = [case["name"] for case in report["cases"]]
+    assert sum(int(name.partition(": ")[2].partition(" ")[0]) for name in names) >= 300, names
+    assert not [case for case in report["cases"] if case["error"]]
+
+
+def test_machines_go_on_while_the_identity_provider_is_down(door: Door, echo: str) -> None:
+    apps = kubernetes.client.AppsV1Api(door.platform.core().api_client)
+    token = door.token(echo.strip("/"), AUDIENCE)
+    session = door.logged_in(echo)
+    apps.patch_namespaced_deployment_scale("dex", "auth", {"spec": {"replicas": 0}})
+    try:
+        door.platform.core().delete_collection_namespaced_pod("auth")
+        assert door.browser().get(echo, Authorization=f"Bearer {token}").status_code == 200
+        assert session.get(echo).status_code == 200, "who is logged in stays so"
+        visitor = door.browser()
+        page = visitor.follow(visitor.get(echo, Accept="text/html"))[-1]
+        assert page.status_code == 503 and "mlstack status" in page.text
+    finally:
+        door.platform.cli("up", "--yes", "--plain")
+    await_login(door, echo)
+    assert headers(door.browser().login(door.user, door.password, echo))["kubeflow-userid"] == door.user
+    assert session.get(echo).status_code == 200, "the provider's keys outlive its pod"
