@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -44,10 +44,10 @@ def envelope(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     return {"v": EVENTS_VERSION, "type": kind, **data}
 
 
-def masked(value: Any) -> Any:
+def masked(value: Any, mask: Callable[[str], str] = redact) -> Any:
     """The value with what looks like a secret masked in every text of it."""
     if isinstance(value, str):
-        return redact(value)
+        return mask(value)
     if isinstance(value, Mapping):
-        return {name: masked(item) for name, item in value.items()}
-    return [masked(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {name: masked(item, mask) for name, item in value.items()}
+    return [masked(item, mask) for item in value] if isinstance(value, (list, tuple)) else value

@@ -16,19 +16,19 @@ class Audience:
         self._news = threading.Condition()
         self._sent: dict[int, int] = {}
         self._next = 0
-        self._coming = False
+        self._coming = 0.0
 
-    def expect(self) -> None:
-        """Someone is about to follow: a browser was opened, or has loaded the page."""
+    def expect(self, seconds: float) -> None:
+        """Someone is about to follow, who is waited for no longer than this: a browser was opened, or has loaded the page."""
         with self._news:
-            self._coming = True
+            self._coming = max(self._coming, time.monotonic() + seconds)
 
     def join(self) -> int | None:
         """A new stream's number, None when there are too many."""
         with self._news:
             if len(self._sent) >= MOST:
                 return None
-            self._coming, self._next = False, self._next + 1
+            self._coming, self._next = 0.0, self._next + 1
             self._sent[self._next] = 0
             self._news.notify_all()
             return self._next
@@ -49,9 +49,9 @@ class Audience:
         """Waits until everyone was sent this version, no longer than that; whether it came so far."""
         until = time.monotonic() + seconds
         with self._news:
-            while self._coming or any(sent < version for sent in self._sent.values()):
-                left = until - time.monotonic()
-                if left <= 0:
-                    return False
-                self._news.wait(left)
-        return True
+            while (now := time.monotonic()) < until:
+                behind = any(sent < version for sent in self._sent.values())
+                if not behind and self._coming <= now:
+                    return True
+                self._news.wait((until if behind else min(until, self._coming)) - now)
+        return False

@@ -55,7 +55,7 @@ class Logs:
     def _files(self) -> list[LogFile]:
         try:
             return list(self._reader().log_files())
-        except MlstackError:
+        except (MlstackError, OSError):
             return []
 
 

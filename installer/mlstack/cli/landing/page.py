@@ -21,6 +21,8 @@ from mlstack.core.events import Event, Message
 
 LINGER = 2.0
 """Seconds that the end of a run waits for its readers."""
+STARTS = 10.0
+"""Seconds that a browser may take to start."""
 JOIN = 2.0
 """Seconds that the server has to end; it is a daemon's thread, so nothing hangs on it."""
 HELD = (ExitCode.FAILED, ExitCode.PREFLIGHT, ExitCode.NOT_READY)
@@ -89,7 +91,7 @@ class Page:
         if self._opened or not self.address or not self._attended or not has_desktop(self._session.environ):
             return
         self._opened = True
-        self._audience.expect()
+        self._audience.expect(STARTS)
         address = f"{self.address}#code={self._keys.code()}"
         threading.Thread(target=_browse, args=(address,), daemon=True, name="browser").start()
 

@@ -25,7 +25,7 @@ from mlstack.cli.landing.audience import Audience
 from mlstack.cli.landing.board import Board
 from mlstack.cli.landing.guard import CODE_HEADER, KEY_HEADER, Guard, Keys
 from mlstack.cli.landing.logs import Logs
-from mlstack.cli.landing.view import TOOLS, make_view
+from mlstack.cli.landing.view import TOOLS, make_view, safe
 from mlstack.core.errors import MlstackError
 
 ASSETS = Path(__file__).parent / "assets"
@@ -37,6 +37,8 @@ TICK = 1.0
 QUIET = 10.0
 """The same while nothing happens: it shows that the connection is alive."""
 FILES_EVERY = 2.0
+ARRIVES = 1.0
+"""Seconds from the page to its stream, at most."""
 LOCKED = "Open the address that mlstack shows in its terminal: it carries the key for logs and Resume."
 
 
@@ -88,11 +90,14 @@ class Site:
             await asyncio.sleep(FILES_EVERY)
 
     def _view(self) -> tuple[int, dict[str, Any]]:
-        return self._parts.board.read(lambda scene: make_view(scene, time.time(), self._parts.command, self._files))
+        version, view = self._parts.board.read(
+            lambda scene: make_view(scene, time.time(), self._parts.command, self._files)
+        )
+        return version, safe(view)
 
     async def _page(self, request: Request) -> Response:
         if request.method == "GET":
-            self._parts.audience.expect()
+            self._parts.audience.expect(ARRIVES)
         return HTMLResponse(self._templates.get_template("page.html.j2").render(self._view()[1]))
 
     async def _asset(self, request: Request) -> Response:
@@ -151,7 +156,7 @@ class Site:
         except LookupError:
             return _no("There is no such log.", 404)
         except MlstackError as error:
-            return _no(". ".join(part for part in (error.what, error.remedy) if part), 409)
+            return _no("; ".join(part for part in (error.what, error.remedy) if part), 409)
 
     def _may(self, request: Request) -> bool:
         return self._parts.keys.fits(request.headers.get(KEY_HEADER, ""))
@@ -179,6 +184,7 @@ async def _serve(
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="critical",  # what a client does wrong is not for the terminal
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,

@@ -1,14 +1,16 @@
-"""What the page says about a scene: plain data for the templates, every text of it without what looks like a secret. Pure."""
+"""What the page says about a scene: plain data for the templates. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mlstack.cli import words
 from mlstack.cli.landing.board import Scene
 from mlstack.cli.progress import Group, Phase, Run, Step
 from mlstack.cli.render_json import masked
+from mlstack.core.redact import redact
 from mlstack.core.results import EndpointInfo, Status
 
 PORTAL = "gateway"
@@ -29,11 +31,14 @@ Files = Mapping[str, Sequence[str]]
 
 
 def make_view(scene: Scene, now: float, command: Command, files: Files) -> dict[str, Any]:
-    """The whole page. now: seconds since the epoch; command: what to type for a command; files: group -> names of its logs."""
+    """The whole page, not yet ``safe`` to show.
+
+    now: seconds since the epoch; command: what to type for a command; files: group -> names of its logs.
+    """
     run = scene.run
     stage = _stage(scene)
     endpoints = _endpoints(scene.status, command)
-    view = {
+    return {
         "stage": stage,
         "title": _title(scene, stage),
         "summary": _summary(scene, stage, now),
@@ -51,8 +56,18 @@ def make_view(scene: Scene, now: float, command: Command, files: Files) -> dict[
         "ended": scene.ended,
         "announce": _announcement(scene, stage),
     }
-    clean: dict[str, Any] = masked(view)
+
+
+def safe(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The page without what looks like a secret in any text of it. Not under the board's lock: it is the slow part."""
+    clean: dict[str, Any] = masked(view, _mask)
     return clean
+
+
+@lru_cache(maxsize=4096)
+def _mask(text: str) -> str:
+    """Most texts are the same from one state to the next."""
+    return redact(text)
 
 
 def _stage(scene: Scene) -> str:
@@ -65,11 +80,11 @@ def _stage(scene: Scene) -> str:
 
 
 def _title(scene: Scene, stage: str) -> str:
-    name = f"'{scene.run.instance}'" if scene.run.instance else "the platform"
+    name = f"'{scene.run.instance}'" if scene.run.instance else "The platform"
     return {
         "asking": "A question is open in the terminal",
         "starting": "Looking at this machine and at what is there",
-        "running": f"Bringing {name} up",
+        "running": f"Bringing '{scene.run.instance}' up",
         "ok": f"'{scene.status.instance}' is running" if scene.status else f"{name} is running",
         "failed": f"{name} is not up yet",
         "interrupted": "Stopped",
