@@ -15,7 +15,7 @@ from mlstack.core import events as ev
 from mlstack.core.actions import Apply, ObtainImage, Outcome, Plan, Report, Result, Wait
 from mlstack.core.configlayers import Given, resolve
 from mlstack.core.errors import ExitCode, MlstackError
-from mlstack.core.model import ClusterState, ResourceId
+from mlstack.core.model import ClusterState, LogFile, ResourceId
 from mlstack.core.results import (
     CaseResult,
     Change,
@@ -206,6 +206,10 @@ class FakeApp:
         for n in range(3):
             yield ev.LogLine(source=f"{stack}/main", text=f"line {n}", time=1000.0)
 
+    def log_files(self):
+        directory = Path(self.load.environ.get("MLSTACK_STATE_DIR", ".")) / "logs"
+        return [LogFile("images", path.name, path) for path in sorted(directory.glob("*.log"))]
+
     def samples(self):
         self._called("samples")
         return [SampleInfo(name="hello", stack="argo-workflows", summary="Says hello", seconds=10, params=PARAMS)]
@@ -308,5 +312,7 @@ def install(modules: dict, **behaviour: object) -> list[tuple[object, ...]]:
 if __name__ == "__main__":
     from mlstack.__main__ import main
 
-    install(sys.modules, speed=1.0, fails="--fails" in sys.argv, host=HOST_CHANGES if "--host" in sys.argv else ())
-    sys.exit(main([argument for argument in sys.argv[1:] if argument not in ("--fails", "--host")]))
+    own = {"--fails", "--host", "--fast"} & {*sys.argv}
+    speed = 0.1 if "--fast" in own else 1.0
+    install(sys.modules, speed=speed, fails="--fails" in own, host=HOST_CHANGES if "--host" in own else ())
+    sys.exit(main([argument for argument in sys.argv[1:] if argument not in own]))

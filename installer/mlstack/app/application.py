@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlstack.app.session import Session
     from mlstack.core.actions import Plan, Report
     from mlstack.core.events import LogLine
+    from mlstack.core.model import LogFile
     from mlstack.core.results import (
         Check,
         Credential,
@@ -85,6 +86,12 @@ class Application:
         from mlstack.app.reading import logs
 
         return logs(self._session, stack, follow, tail)
+
+    def log_files(self) -> Sequence[LogFile]:
+        """The logs of playbooks, builds and the cluster's tool."""
+        from mlstack.app.logfiles import log_files
+
+        return log_files(self._session)
 
     def samples(self) -> Sequence[SampleInfo]:
         """The samples that can be run."""

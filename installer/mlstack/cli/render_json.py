@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -21,7 +21,7 @@ class JsonRenderer:
 
     def emit(self, event: Event) -> None:
         """Writes the event."""
-        self.write(_clean(event.to_json()))
+        self.write(masked(event.to_json()))
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Writes one object; ``default=str`` names paths and enumerations."""
@@ -44,10 +44,10 @@ def envelope(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     return {"v": EVENTS_VERSION, "type": kind, **data}
 
 
-def _clean(value: Any) -> Any:
+def masked(value: Any, mask: Callable[[str], str] = redact) -> Any:
     """The value with what looks like a secret masked in every text of it."""
     if isinstance(value, str):
-        return redact(value)
+        return mask(value)
     if isinstance(value, Mapping):
-        return {name: _clean(item) for name, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {name: masked(item, mask) for name, item in value.items()}
+    return [masked(item, mask) for item in value] if isinstance(value, (list, tuple)) else value

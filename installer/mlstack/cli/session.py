@@ -50,26 +50,33 @@ class Session:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     @contextmanager
-    def work(self, *, streaming: bool = True, flags: Mapping[str, Any] | None = None) -> Iterator[App]:
+    def work(
+        self, *, streaming: bool = True, flags: Mapping[str, Any] | None = None, watch: Emit | None = None
+    ) -> Iterator[App]:
         """The opened app; events are rendered until the block ends.
 
         streaming: a run, whose events belong to the result (``--json`` writes them to stdout) and which Ctrl-C asks to stop;
-        anything else just ends at Ctrl-C. flags: dotted path -> value.
+        anything else just ends at Ctrl-C. flags: dotted path -> value. watch: gets every event beside the renderer.
         """
         from mlstack.cli.interrupt import Interrupt
 
         renderer = self._renderer(streaming)
+        emit = renderer.emit if watch is None else _both(renderer.emit, watch)
         self._shown = renderer
         self._asking: Callable[[], AbstractContextManager[None]] = nullcontext
         try:
             if not streaming:
-                yield self._open(renderer.emit, lambda: False, flags or {})
+                yield self._open(emit, lambda: False, flags or {})
                 return
-            with Interrupt(lambda text: renderer.emit(Message(text=text, level="warning"))) as interrupt:
+            with Interrupt(lambda text: emit(Message(text=text, level="warning"))) as interrupt:
                 self._asking = interrupt.suspended
-                yield self._open(renderer.emit, interrupt.cancelled, flags or {})
+                yield self._open(emit, interrupt.cancelled, flags or {})
         finally:
             renderer.close()
+
+    def reader(self) -> App:
+        """An app of its own for reading beside a run, from another thread: it shares nothing with the run and tells nothing."""
+        return self._open(lambda _event: None, lambda: False, {})
 
     def _open(self, emit: Emit, cancelled: Callable[[], bool], flags: Mapping[str, Any]) -> App:
         from mlstack.app import open_app
@@ -166,6 +173,14 @@ class Session:
         file = f" -f {options.file}" if options.file else ""
         name = f" --name {options.name}" if options.name else ""
         return f"mlstack {text}{file}{name}"
+
+
+def _both(first: Emit, second: Emit) -> Emit:
+    def emit(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return emit
 
 
 def exit_code(report: Report) -> ExitCode:

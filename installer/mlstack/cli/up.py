@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import click
 
 from mlstack.cli import show
 from mlstack.cli.frame import command as make_command
+from mlstack.cli.landing.board import Ending
 from mlstack.cli.session import Session
 from mlstack.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mlstack.cli.landing.page import Page
 
 HELP = """Bring the platform up, or back to what the configuration says.
 
@@ -22,6 +28,9 @@ it stopped.
 
 If the machine lacks something, such as a container engine, 'up' says what it would change and asks
 first.
+
+At a terminal, progress is also shown on a local web page, the landing page, whose address is the
+first line. After a failure it stays until you resume there or press Enter.
 """
 
 
@@ -29,17 +38,37 @@ first.
 @click.option("-y", "--yes", is_flag=True, help="Agree to the changes to this machine without being asked.")
 @click.option("--no-host-changes", is_flag=True, help="Never change this machine itself; fail if that would be needed.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as 'mlstack plan'.")
-def command(session: Session, yes: bool, no_host_changes: bool, dry_run: bool) -> ExitCode:
+@click.option(
+    "--ui/--no-ui",
+    default=None,
+    envvar="MLSTACK_UI",
+    help="Show progress on a local web page, the landing page. Default: at a terminal, not in CI.",
+)
+def command(session: Session, yes: bool, no_host_changes: bool, dry_run: bool, ui: bool | None) -> ExitCode:
     """Runs ``up`` and tells how to go on."""
     if dry_run:
         from mlstack.cli.plan import show_plan
 
         return show_plan(session, "up")
+    from mlstack.cli.landing.page import Page, is_attended, is_wanted
+
+    if not is_wanted(session, ui):
+        return bring_up(session, yes=yes, no_host_changes=no_host_changes).code
+    with Page(session, attended=is_attended(session)) as page:
+        return page.attend(lambda: bring_up(session, yes=yes, no_host_changes=no_host_changes, page=page))
+
+
+def bring_up(session: Session, *, yes: bool, no_host_changes: bool, page: Page | None = None) -> Ending:
+    """One attempt, with its result told. page: follows it. Raises MlstackError when it cannot begin."""
 
     def confirm(changes: Sequence[str]) -> bool:
-        return confirm_host_changes(session, changes, yes=yes)
+        with page.asking(changes) if page else nullcontext():
+            return confirm_host_changes(session, changes, yes=yes)
 
-    with session.work(flags={"host.changes": False} if no_host_changes else {}) as app:
+    flags = {"host.changes": False} if no_host_changes else {}
+    with session.work(flags=flags, watch=page.emit if page else None) as app:
+        if page:
+            page.show()
         report = app.up(confirm, host_changes=app.config.config.host.changes and not no_host_changes)
         status = app.status() if report.ok else None
     code = session.finish(report, resume="up")
@@ -47,7 +76,7 @@ def command(session: Session, yes: bool, no_host_changes: bool, dry_run: bool) -
         session.data("Status", status)
         for line in show.summary(status, session.command):
             session.say(line)
-    return code
+    return Ending(code, status)
 
 
 def confirm_host_changes(session: Session, changes: Sequence[str], *, yes: bool) -> bool:

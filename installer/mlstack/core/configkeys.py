@@ -24,6 +24,7 @@ SHORT = {"MLSTACK_CACHE_DIR": ("paths", "cache"), "MLSTACK_STATE_DIR": ("paths",
 OTHER = {
     "MLSTACK_CONFIG": "Path of the configuration file, as `--file`.",
     "MLSTACK_DATA_DIR": "Directory with `stacks`, `addons` and `playbooks` to use instead of the shipped one.",
+    "MLSTACK_UI": "`true` or `false`: whether `mlstack up` shows its landing page, as `--ui` and `--no-ui`.",
 }
 """Variables that are no configuration value."""
 RESERVED = ("MLSTACK_TEST_", "MLSTACK_E2E_", "MLSTACK_BENCH_")

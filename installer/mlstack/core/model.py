@@ -44,6 +44,15 @@ class ResourceId:
 
 
 @dataclass(frozen=True, slots=True)
+class LogFile:
+    """A log on this host. group: of the steps that write it (``host``, ``images``, ``cluster``); name: without directory."""
+
+    group: str
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Paths:
     """Where mlstack keeps things on this host. Everything under ``cache`` may be deleted at any time."""
 
