@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import apply, cold, lifecycle, ready, report, start
+from bench import apply, cold, door, lifecycle, ready, report, start
 from bench.measure import Results, mlstack
 
 
@@ -23,7 +23,9 @@ def main() -> None:
     """Measures what is asked for; without arguments all but the cold build."""
     usual = ("start", "ready", "apply", "lifecycle")
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*usual, "cold", "report"], metavar="PART", help=", ".join(usual))
+    parser.add_argument(
+        "parts", nargs="*", choices=[*usual, "door", "cold", "report"], metavar="PART", help=", ".join(usual)
+    )
     parser.add_argument("--name", default="mlstack", help="the instance that is up")
     parser.add_argument("--rounds", type=int, default=3, help="of the cold apply")
     arguments = parser.parse_args()
@@ -32,6 +34,7 @@ def main() -> None:
         "ready": ready.measure,
         "apply": lambda: _apply(arguments.name, arguments.rounds),
         "lifecycle": lambda: lifecycle.measure(arguments.name),
+        "door": lambda: door.measure(arguments.name),
         "cold": cold.measure,
     }
     for part in arguments.parts or usual:

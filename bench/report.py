@@ -32,6 +32,7 @@ TITLES = {
     "apply": "Applying, against kubectl on the platform's API server",
     "ready": "Time to ready, against the critical path",
     "lifecycle": "Life of the platform, profile `minimal`",
+    "door": "The front door, profile `standard`",
     "cold": "Cold `up`: nothing cached, no image registry in reach, profile `minimal`",
 }
 
