@@ -67,12 +67,12 @@ def measure(instance: str) -> Results:
         p95 = statistics.quantiles(seconds, n=20)[-1]
         note = f"median {statistics.median(seconds):.2f} s of {LOGINS}"
         results.add(Row("", "login, from no cookie to the page, p95", f"{p95:.2f} s", "", "1 s", p95 <= 1, note))
-        for row in _requests(core, instance, url, path, browsers[-1]):
+        for row in _requests(instance, url, path, browsers[-1]):
             results.add(row)
     return results
 
 
-def _requests(core: Any, instance: str, url: str, path: str, browser: Browser) -> Iterator[Row]:
+def _requests(instance: str, url: str, path: str, browser: Browser) -> Iterator[Row]:
     address = _address(instance)
     cookies = "; ".join(f"{one.name}={one.value}" for one in browser.client.cookies.jar)
     token = json.loads(mlstack("users", "token", "admin", "--json", "--name", instance).out)["token"]
