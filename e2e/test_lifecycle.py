@@ -180,6 +180,14 @@ def test_a_killed_up_is_resumed_to_the_same_state(platform: Platform) -> None:
 
 
 @pytest.mark.last(7)
+def test_a_running_platform_goes_to_the_second_version_of_its_workflow_engine(platform: Platform) -> None:
+    with kept(platform, "e2e-upgrade"):
+        platform.up("--set", "stacks.argo-workflows.version=4.0.5")
+        assert {one["name"]: one["version"] for one in platform.status()["stacks"]}["argo-workflows"] == "4.0.5"
+        assert platform.hello()["phase"] == "Succeeded"
+
+
+@pytest.mark.last(8)
 def test_down_leaves_nothing(platform: Platform) -> None:
     before = platform.status()
     state = Path(before["kubeconfig"]).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
@@ -44,7 +45,12 @@ def status(session: Session) -> Status:
         else:
             inventories = read_inventories(kube, session.name)
             live = observe_objects(kube, session.name, session.stacks, inventories)
-        statuses = [stack_status(kube, stack, live) for stack in session.stacks if stack.name in inventories]
+        statuses = [
+            # what is installed counts, not what this call would install
+            replace(stack_status(kube, stack, live), version=inventories[stack.name].version)
+            for stack in session.stacks
+            if stack.name in inventories
+        ]
         return Status(
             instance=session.name,
             provider=session.provider.type,
