@@ -87,12 +87,11 @@ class KubeClient:
             return None
         request = Request("GET", path_of(resource, rid.namespace, rid.name), about=str(rid))
         try:
-            found: Object = self._transport.call(request)
+            return dict(self._transport.call(request))
         except MlstackError as error:
             if error.code == "kube.not-found":
                 return None
             raise
-        return found
 
     def apply(self, obj: Object, *, force: bool = True, dry_run: bool = False) -> Object:
         """Server-side applies the object. Gives its metadata; with dry_run the whole object as it would become."""
@@ -125,18 +124,13 @@ class KubeClient:
             obj = {**obj, "metadata": {**metadata, "name": f"{metadata['generateName']}{uuid.uuid4().hex[:6]}"}}
         rid = ResourceId.of(obj)
         mark = uuid.uuid4().hex
-        metadata = {
-            **obj["metadata"],
-            "annotations": {**(obj["metadata"].get("annotations") or {}), ANNOTATION_REQUEST: mark},
-        }
+        notes = {**(obj["metadata"].get("annotations") or {}), ANNOTATION_REQUEST: mark}
+        metadata = {**obj["metadata"], "annotations": notes}
 
         def mine() -> Object | None:
             found = self.get(rid)
-            return (
-                found
-                if found and (found["metadata"].get("annotations") or {}).get(ANNOTATION_REQUEST) == mark
-                else None
-            )
+            marks = (found["metadata"].get("annotations") or {}) if found else {}
+            return found if marks.get(ANNOTATION_REQUEST) == mark else None
 
         request = self._write("POST", rid, {**obj, "metadata": metadata}, resend=mine)
         try:
@@ -230,6 +224,11 @@ class KubeClient:
         from mlstack.adapters.kube_streams import Forward
 
         return Forward(self, self._kubeconfig, self._context, namespace, service, port)
+
+    def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, str]:
+        """A service account's token and the time it ends. The server may give it a shorter or longer life."""
+        status = self._transport.call(kube_request.token_request(namespace, account, audiences, seconds))["status"]
+        return str(status["token"]), str(status["expirationTimestamp"])
 
     def close(self) -> None:
         """Ends every wait and watch; the client is of no use afterwards."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,20 @@ def delete_request(resource: ApiResource, rid: ResourceId, propagation: str, uid
         options["preconditions"] = {"uid": uid}
     path = path_of(resource, rid.namespace, rid.name)
     return Request("DELETE", path, body=json.dumps(options).encode(), about=str(rid))
+
+
+def token_request(namespace: str, account: str, audiences: Sequence[str], seconds: int) -> Request:
+    """Asks for a token of a service account. It makes nothing that stays, so that it may be sent again."""
+    spec = {"audiences": list(audiences), "expirationSeconds": seconds}
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    return Request(
+        "POST",
+        f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
+        body=json.dumps(body).encode(),
+        about=f"a token of ServiceAccount/{namespace}/{account}",
+        secret=True,
+        resend=lambda: None,
+    )
 
 
 def log_request(namespace: str, pod: str, options: Mapping[str, str]) -> Request:

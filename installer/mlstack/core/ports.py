@@ -40,7 +40,8 @@ class Kube(Protocol):
     ``watch`` starts with an ADDED event for every object there is, and ends after ``timeout`` seconds or when the server
     says so; ``fields`` is a field selector. Errors are MlstackError with codes kube.unreachable, kube.forbidden,
     kube.not-found, kube.conflict, kube.invalid, kube.too-old (410), kube.failed. Throttling, resets and 5xx are retried
-    inside within a bound, honouring Retry-After; a create is never sent twice blindly.
+    inside within a bound, honouring Retry-After; a create is never sent twice blindly. ``token`` gives a service account's
+    token and the time it ends (RFC 3339).
     """
 
     def server_version(self) -> str: ...
@@ -85,6 +86,7 @@ class Kube(Protocol):
         timeout: float = 60.0,
     ) -> tuple[int, str, str]: ...
     def forward(self, namespace: str, service: str, port: int) -> AbstractContextManager[int]: ...
+    def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, str]: ...
     def close(self) -> None: ...
 
 
