@@ -155,6 +155,7 @@ class World:
         self.cluster = ClusterFacts(ClusterState.RUNNING)
         self.clients: list[KubeClient] = []
         self.forwards: dict[str, Any] = {}
+        self.accounts: dict[str, Any] | None = None
 
     def client(self) -> KubeClient:
         client = KubeClient(self.kubeconfig, patience=self.patience)
@@ -207,7 +208,8 @@ class World:
             kube = access.writer()
             inventories = read_inventories(kube, INSTANCE)
             live = observe_objects(kube, INSTANCE, wanted.stacks, inventories)
-        facts = Facts(HostFacts("20"), self.cluster, live, inventories, frozenset(self.images.stored))
+        stored = frozenset(self.images.stored)
+        facts = Facts(HostFacts("20"), self.cluster, live, inventories, stored, accounts=self.accounts)
         plan = change(plan_up(wanted, facts))
         return plan, self.runner(access, inventories).run(plan)
 
