@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlstack.core import events as ev
+from mlstack.core.accounts import ContributorInfo, ProfileInfo, TokenInfo, UserChanged, UserInfo
 from mlstack.core.actions import Apply, ObtainImage, Outcome, Plan, Report, Result, Wait
 from mlstack.core.configlayers import Given, resolve
 from mlstack.core.errors import ExitCode, MlstackError
@@ -119,6 +120,7 @@ def recorded(fails: bool = False) -> Iterator[tuple[float, ev.Event]]:
 
 
 ENDPOINT = EndpointInfo(name="MinIO console", stack="minio", url="http://127.0.0.1:9001/", credential="minio")
+USER = UserInfo(name="ann", email="ann@lab.localhost", groups=("readers",), profiles=("ann",))
 PARAMS = (ParamInfo(name="message", type="string", default="hello", doc="What is said.", allowed="any"),)
 
 
@@ -214,8 +216,49 @@ class FakeApp:
         self._called("samples")
         return [SampleInfo(name="hello", stack="argo-workflows", summary="Says hello", seconds=10, params=PARAMS)]
 
-    def run_sample(self, name, params, watch):
-        self._called("run", name, dict(params), watch)
+    def users(self):
+        self._called("users")
+        return [USER, UserInfo(name="admin", email="admin@lab.localhost", admin=True, source="declared", there=False)]
+
+    def add_user(self, name, email, groups, password):
+        self._called("add_user", name, email, tuple(groups), password)
+        return UserChanged(user=USER, password="" if password else CANARY, profile_possible=not self.fails)
+
+    def set_password(self, name, password):
+        self._called("passwd", name, password)
+        return UserChanged(user=USER, password="" if password else CANARY)
+
+    def remove_user(self, name):
+        self._called("remove_user", name)
+        return USER
+
+    def user_token(self, name, profile, audience, seconds):
+        self._called("token", name, profile, audience, seconds)
+        return TokenInfo(
+            user=name, profile="ann", account="sa", audience="gw", expires="2026-01-01T00:00:00Z", token=CANARY
+        )
+
+    def profiles(self):
+        self._called("profiles")
+        shares = (ContributorInfo(name="bob@lab", role="edit"), ContributorInfo(name="team", role="view", group=True))
+        return [
+            ProfileInfo(name="ann", owner="ann@lab", state="ready", source="command", bucket="b", contributors=shares)
+        ]
+
+    def add_profile(self, name, owner, quota):
+        self._called("add_profile", name, owner, dict(quota))
+        return Report((Outcome("x", Result.DONE),))
+
+    def share_profile(self, name, person, role, group):
+        self._called("share", name, person, role, group)
+        return Report((Outcome("x", Result.DONE),))
+
+    def remove_profile(self, name, purge):
+        self._called("remove_profile", name, purge)
+        return Report((Outcome("x", Result.DONE),))
+
+    def run_sample(self, name, params, watch, profile=""):
+        self._called("run", name, dict(params), watch, *([profile] if profile else []))
         self.emit(ev.LogLine(source="hello/main", text="hello, world"))
         return SampleResult(
             sample=name, run="hello-1", namespace="argo", phase="Failed" if self.fails else "Succeeded", seconds=4,

@@ -42,6 +42,20 @@ CASES = [
     Case("run --list", ("samples",), ("hello: Says hello", "message", "What is said."), "Samples"),
     Case("run hello -p message=a=b --watch", ("run", "hello", {"message": "a=b"}, True), ("0.97", "s3://artifacts/model.joblib")),
     Case("run hello", ("run", "hello", {}, False), code=1, behaviour={"fails": True}),
+    Case("run hello --profile ann", ("run", "hello", {}, False, "ann")),
+    Case("users list", ("users",), ("ann@lab.localhost", "readers", "declared, made by the next 'up'"), "Users"),
+    Case("users add ann --group readers", ("add_user", "ann", "", ("readers",), None), (CANARY, "Profile 'ann' is ready")),
+    Case("users add ann --email a@b", ("add_user", "ann", "a@b", (), None), ("is added",), "User", 0, {"fails": True}),
+    Case("users passwd ann", ("passwd", "ann", None), (CANARY, "is changed"), "User"),
+    Case("users remove ann", ("remove_user", "ann"), ("'ann' is removed", "Kept: profile ann"), "User"),
+    Case("users token ann --duration 30m", ("token", "ann", "", "", 1800), (CANARY,), "Token"),
+    Case("profiles list", ("profiles",), ("bob@lab (edit), group team (view)", "ready"), "Profiles"),
+    Case("profiles add ann", ("add_profile", "ann", "ann", {}), ("Profile 'ann' is ready",)),
+    Case("profiles add p --owner ann --quota cpu=2", ("add_profile", "p", "ann", {"cpu": "2"})),
+    Case("profiles share ann bob --role edit", ("share", "ann", "bob", "edit", False), ("is shared with bob (edit)",)),
+    Case("profiles share ann team --group --remove", ("share", "ann", "team", None, True), ("no longer shared",)),
+    Case("profiles remove ann --yes", ("remove_profile", "ann", False), ("its data is kept",)),
+    Case("profiles remove ann --purge --yes", ("remove_profile", "ann", True), ("deleted with its data",)),
     Case("credentials", ("credentials", None), ("username  admin", CANARY), "Credentials"),
     Case("credentials minio", ("credentials", "minio"), (CANARY,), "Credentials"),
     Case("doctor", ("doctor", False), ("cores: 2", "do: x", "0 failed, 1 warning"), "Checks"),
@@ -208,11 +222,15 @@ def test_interrupts_end_with_130(mlstack):
     assert ran.code == 130 and "Traceback" not in ran.err
 
 
+SHOWING = ("credentials", "users add", "users passwd", "users token")
+"""Commands that are there to print a secret once."""
+
+
 def test_only_credentials_prints_a_credential(mlstack):
     for case in CASES:
         for extra in ((), ("--json",), ("--verbose",)):
             ran = mlstack(*case.line.split(), *extra, **{"fails": True, **case.behaviour})
-            if not case.line.startswith("credentials"):
+            if not case.line.startswith(SHOWING):
                 assert CANARY not in ran.out + ran.err, case.line
 
 

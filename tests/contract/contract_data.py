@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from mlstack.artifacts.goproxy import GoProxy
 from mlstack.artifacts.sources import Sources
 from mlstack.artifacts.store import Store
 from mlstack.core.catalogue import Entry
-from mlstack.core.context import RenderFacts
+from mlstack.core.context import ExternalFacts, RenderFacts
 from mlstack.core.desired import RenderedStack
+from mlstack.core.golden import GOLDEN_FACTS
 from mlstack.core.releasefile import Release
 from mlstack.core.render import Renderer
 from mlstack.core.resolve import Choice, Selection, profile_of, resolve
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = DataCatalogue(ROOT)
 ENTRIES = [(name, version) for name in CATALOGUE.names() for version in CATALOGUE.versions(name)]
 RELEASES = list(CATALOGUE.releases())
-FACTS = RenderFacts(instance="contract")
+FACTS = replace(GOLDEN_FACTS, instance="contract", external=ExternalFacts())
 
 
 @dataclass

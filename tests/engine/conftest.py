@@ -1,9 +1,23 @@
-"""Fixtures of the engine's tests: a real API server, shared by the session and skipped where its programs are missing."""
+"""Fixtures of the engine's tests: a played API server each, and a real one a session, skipped where its programs are missing."""
 
 from __future__ import annotations
 
 import pytest
 from apiserver import ApiServer, missing
+from fakeapi import FakeApi
+from world import World
+
+
+@pytest.fixture
+def fake(tmp_path):
+    server = FakeApi(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def world(fake, tmp_path):
+    return World(fake.kubeconfig, tmp_path / "state")
 
 
 @pytest.fixture(scope="session")

@@ -30,18 +30,6 @@ from mlstack.engine.lock import ClusterLease, HostLock
 KEYS = SecretSpec(name="keys", keys={"secretkey": 40})
 
 
-@pytest.fixture
-def fake(tmp_path):
-    server = FakeApi(tmp_path)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def world(fake, tmp_path):
-    return World(fake.kubeconfig, tmp_path / "state")
-
-
 def many(value="1"):
     configs = [config(f"c{number}", "app", a=value) for number in range(20)]
     return (

@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from fakeapi import FakeApi
-from world import INSTANCE, FakeImages, World, secret_value, stack
+from world import INSTANCE, FakeImages, secret_value, stack
 
 from mlstack.core.actions import Apply, Result, Wait
 from mlstack.core.desired import StackInventory
@@ -18,18 +17,6 @@ from mlstack.core.model import SYSTEM_NAMESPACE, ClusterFacts, ClusterState, Res
 from mlstack.core.recipe import Image
 from mlstack.core.stackfile import BucketSpec, DatabaseSpec, SecretSpec
 from mlstack.engine.inventory import read_inventories, write_inventory
-
-
-@pytest.fixture
-def fake(tmp_path):
-    server = FakeApi(tmp_path)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def world(fake, tmp_path):
-    return World(fake.kubeconfig, tmp_path / "state")
 
 
 def ns(name):

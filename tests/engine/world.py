@@ -13,6 +13,7 @@ from typing import Any
 from mlstack.adapters.certificates import OwnAuthority
 from mlstack.adapters.kube import KubeClient
 from mlstack.adapters.kube_http import Patience
+from mlstack.adapters.users import open_users
 from mlstack.core.actions import Plan, Report
 from mlstack.core.desired import Facts, HostFacts, RenderedStack, Wanted
 from mlstack.core.events import Event
@@ -124,6 +125,14 @@ class FakeStore:
         self.calls.append(("user", *names))
         return True
 
+    def remove_user(self, user):
+        self.calls.append(("remove user", user))
+        return True
+
+    def remove_bucket(self, bucket):
+        self.calls.append(("remove bucket", bucket))
+        return True
+
     def ensure_database(self, database):
         self.calls.append(("database", database))
         return True
@@ -146,6 +155,7 @@ class World:
         self.cluster = ClusterFacts(ClusterState.RUNNING)
         self.clients: list[KubeClient] = []
         self.forwards: dict[str, Any] = {}
+        self.accounts: dict[str, Any] | None = None
 
     def client(self) -> KubeClient:
         client = KubeClient(self.kubeconfig, patience=self.patience)
@@ -160,6 +170,7 @@ class World:
             object_store=lambda *_where: self.store,
             database=lambda _kube, _exports: self.store,
             certificates=OwnAuthority(),
+            users=open_users,
         )
 
     def up(
@@ -197,7 +208,8 @@ class World:
             kube = access.writer()
             inventories = read_inventories(kube, INSTANCE)
             live = observe_objects(kube, INSTANCE, wanted.stacks, inventories)
-        facts = Facts(HostFacts("20"), self.cluster, live, inventories, frozenset(self.images.stored))
+        stored = frozenset(self.images.stored)
+        facts = Facts(HostFacts("20"), self.cluster, live, inventories, stored, accounts=self.accounts)
         plan = change(plan_up(wanted, facts))
         return plan, self.runner(access, inventories).run(plan)
 

@@ -26,9 +26,7 @@ class MinioStore:
 
     def ensure_bucket(self, bucket: str) -> bool:
         """Makes the bucket if it is not there. Raises MlstackError objectstore.failed."""
-        from minio import Minio
-
-        client = Minio(self._endpoint, access_key=self._access_key, secret_key=self._secret_key, secure=False)
+        client = self._client()
 
         def ensure() -> bool:
             if client.bucket_exists(bucket_name=bucket):
@@ -40,12 +38,7 @@ class MinioStore:
 
     def ensure_user(self, access_key: str, secret_key: str, bucket: str) -> bool:
         """Makes the user, or sets its key anew, and lets it into this bucket only. Raises MlstackError objectstore.failed."""
-        from minio.credentials.providers import StaticProvider
-        from minio.minioadmin import MinioAdmin
-
-        admin = MinioAdmin(
-            endpoint=self._endpoint, credentials=StaticProvider(self._access_key, self._secret_key), secure=False
-        )
+        admin = self._admin()
         policy = f"mlstack-{bucket}"
 
         def ensure() -> bool:
@@ -57,6 +50,52 @@ class MinioStore:
 
         return bool(self._told(ensure, f"the user of bucket {bucket}"))
 
+    def remove_user(self, access_key: str) -> bool:
+        """Removes a user; False when there was none. Raises MlstackError objectstore.failed."""
+        from minio.error import MinioAdminException
+
+        def remove() -> bool:
+            try:
+                self._admin().user_remove(access_key)
+            except MinioAdminException as error:
+                if _code(error) != "404":
+                    raise
+                return False
+            return True
+
+        return bool(self._told(remove, "the removal of a user"))
+
+    def remove_bucket(self, bucket: str) -> bool:
+        """Deletes a bucket with every object and version in it; False when there was none. Raises objectstore.failed."""
+        from minio.deleteobjects import DeleteObject
+
+        client = self._client()
+
+        def remove() -> bool:
+            if not client.bucket_exists(bucket_name=bucket):
+                return False
+            found = client.list_objects(bucket_name=bucket, recursive=True, include_version=True)
+            doomed = (DeleteObject(str(one.object_name), version_id=one.version_id) for one in found)
+            failed = list(client.remove_objects(bucket_name=bucket, delete_object_list=doomed))
+            if failed:
+                raise ValueError(f"{len(failed)} objects stay")
+            client.remove_bucket(bucket_name=bucket)
+            return True
+
+        return bool(self._told(remove, f"the deletion of bucket {bucket}"))
+
+    def _client(self) -> Any:
+        from minio import Minio
+
+        return Minio(self._endpoint, access_key=self._access_key, secret_key=self._secret_key, secure=False)
+
+    def _admin(self) -> Any:
+        from minio.credentials.providers import StaticProvider
+        from minio.minioadmin import MinioAdmin
+
+        keys = StaticProvider(self._access_key, self._secret_key)
+        return MinioAdmin(endpoint=self._endpoint, credentials=keys, secure=False)
+
     def _told(self, work: Callable[[], Any], about: str) -> Any:
         from minio.error import MinioAdminException, MinioException
         from urllib3.exceptions import HTTPError
@@ -66,7 +105,7 @@ class MinioStore:
         except (MinioException, MinioAdminException, HTTPError, OSError, ValueError) as error:
             raise MlstackError(
                 "objectstore.failed",
-                f"The object store did not make {about}",
+                f"The object store failed at {about}",
                 why=_reason(error),
                 remedy="Check the object store (`mlstack status`, `mlstack logs minio`), then run `mlstack up` again.",
             ) from None
@@ -74,8 +113,12 @@ class MinioStore:
 
 def _reason(error: Exception) -> str:
     """The server's error code where there is one; its text may quote the request and with it credentials."""
-    code = getattr(error, "code", None) or getattr(error, "_code", None)
+    code = _code(error)
     return f"{type(error).__name__}: {code}" if code else type(error).__name__
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "code", None) or getattr(error, "_code", None) or "")
 
 
 def policy_for(bucket: str) -> dict[str, object]:

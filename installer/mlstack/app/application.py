@@ -10,9 +10,11 @@ from mlstack.core.config import Resolved
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
+    from mlstack.core.accounts import ProfileInfo, TokenInfo, UserChanged, UserInfo
     from mlstack.core.actions import Plan, Report
     from mlstack.core.events import LogLine
     from mlstack.core.model import LogFile
+    from mlstack.core.people import Role
     from mlstack.core.results import (
         Check,
         Credential,
@@ -99,17 +101,71 @@ class Application:
 
         return samples(self._session)
 
-    def run_sample(self, name: str, params: Mapping[str, str], watch: bool) -> SampleResult:
+    def run_sample(self, name: str, params: Mapping[str, str], watch: bool, profile: str = "") -> SampleResult:
         """Runs a sample."""
         from mlstack.app.using import run_sample
 
-        return run_sample(self._session, name, params, watch)
+        return run_sample(self._session, name, params, watch, profile)
 
     def credentials(self, name: str | None) -> Sequence[Credential]:
         """The generated logins."""
         from mlstack.app.using import credentials
 
         return credentials(self._session, name)
+
+    def users(self) -> Sequence[UserInfo]:
+        """Every user."""
+        from mlstack.app.users import list_users
+
+        return list_users(self._session)
+
+    def add_user(self, name: str, email: str, groups: Sequence[str], password: str | None) -> UserChanged:
+        """Makes a user."""
+        from mlstack.app.users import add_user
+
+        return add_user(self._session, name, email, groups, password)
+
+    def set_password(self, name: str, password: str | None) -> UserChanged:
+        """Sets a user's password."""
+        from mlstack.app.users import set_password
+
+        return set_password(self._session, name, password)
+
+    def remove_user(self, name: str) -> UserInfo:
+        """Removes a user."""
+        from mlstack.app.users import remove_user
+
+        return remove_user(self._session, name)
+
+    def user_token(self, name: str, profile: str, audience: str, seconds: int) -> TokenInfo:
+        """A token for a user's programs."""
+        from mlstack.app.users import user_token
+
+        return user_token(self._session, name, profile, audience, seconds)
+
+    def profiles(self) -> Sequence[ProfileInfo]:
+        """Every profile."""
+        from mlstack.app.profiles import list_profiles
+
+        return list_profiles(self._session)
+
+    def add_profile(self, name: str, owner: str, quota: Mapping[str, str]) -> Report:
+        """Makes a profile and brings the platform to that."""
+        from mlstack.app.profiles import add_profile
+
+        return add_profile(self._session, name, owner, quota)
+
+    def share_profile(self, name: str, person: str, role: Role | None, group: bool) -> Report:
+        """Shares a profile, or takes a share back."""
+        from mlstack.app.profiles import share_profile
+
+        return share_profile(self._session, name, person, role, group)
+
+    def remove_profile(self, name: str, purge: bool) -> Report:
+        """Closes a profile; purge: with its data."""
+        from mlstack.app.profiles import remove_profile
+
+        return remove_profile(self._session, name, purge)
 
     def doctor(self, fix: bool) -> Sequence[Check]:
         """Checks of host and platform."""

@@ -128,6 +128,7 @@ def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threadi
     from mlstack.adapters.certificates import OwnAuthority
     from mlstack.adapters.database import PodDatabase
     from mlstack.adapters.objectstore import MinioStore
+    from mlstack.adapters.users import open_users
 
     return Runner(
         spec=session.spec,
@@ -139,6 +140,7 @@ def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threadi
             object_store=MinioStore,
             database=PodDatabase,
             certificates=OwnAuthority(),
+            users=open_users,
         ),
         journal=observing.journal(session),
         durations=observing.durations(session),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlstack.core.desired import Facts, HostFacts, LiveObject, RenderedStack, StackInventory
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import ClusterFacts, ClusterState, ImageSource, ResourceId
+from mlstack.core.people import IDENTITY_PROVIDER, Account
 from mlstack.core.ports import Kube
 from mlstack.engine.durations import Durations
 from mlstack.engine.inventory import read_inventories
@@ -67,6 +68,7 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
         inventories = read_inventories(kube, session.name)
         live = observe_objects(kube, session.name, stacks, inventories)
     images = session.artifacts.images if session.abilities.loads_images else None
+    accounts = _accounts(stacks, kube) if kube is not None else None
     names = {ref for ref in session.artifacts.contexts if images.cached(ref)} if images else set()
     tools = {tool.name for tool in session.node.spec.tools if images and images.cached_tool(tool.name)}
     return Facts(
@@ -77,7 +79,23 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
         cached=frozenset(names | tools),
         estimates=durations(session).estimates(),
         half_made=cluster.half_made,
+        accounts=accounts,
     )
+
+
+def _accounts(stacks: tuple[RenderedStack, ...], kube: Kube) -> dict[str, Account] | None:
+    """The users that are there, by name; None while no stack keeps any, or does not yet."""
+    exports = next((one.exports[IDENTITY_PROVIDER] for one in stacks if one.users), None)
+    if exports is None:
+        return None
+    from mlstack.adapters.users import open_users
+
+    try:
+        return {account.user.name: account for account in open_users(kube, exports).list()}
+    except MlstackError as error:
+        if error.code != "users.store-failed":
+            raise
+        return None
 
 
 def host_facts(session: Session, cached: frozenset[str]) -> HostFacts:

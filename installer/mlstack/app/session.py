@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlstack.app.choices import Choices
     from mlstack.core.context import RenderFacts
     from mlstack.core.model import ClusterSpec, PortMapping
+    from mlstack.core.people import People
     from mlstack.core.plan_base import Abilities
     from mlstack.core.ports import Playbooks
     from mlstack.core.render import Renderer
@@ -125,7 +126,14 @@ class Session:
     @cached_property
     def stacks(self) -> tuple[RenderedStack, ...]:
         """The rendered stacks in dependency order."""
-        return self.renderer.render(self.selection, self.render_facts)
+        return self.renderer.render(self.selection, replace(self.render_facts, people=self.people))
+
+    @cached_property
+    def people(self) -> People:
+        """Users and profiles, those included that the cluster remembers."""
+        from mlstack.app.people import people_of
+
+        return people_of(self)
 
     @cached_property
     def spec(self) -> ClusterSpec:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from mlstack.app import observing
 from mlstack.app.listing import samples
+from mlstack.app.people import no_profile
 from mlstack.app.reading import endpoint_infos, stack_status
 from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
 from mlstack.core.model import ResourceId
+from mlstack.core.people import IDENTITY_PROVIDER
+from mlstack.core.plan_services import first_password
 from mlstack.core.resolve import unknown
 from mlstack.core.results import Credential, SampleResult, StackStatus, TestReport
 from mlstack.core.sample import find_sample, sample_object
@@ -26,9 +29,12 @@ if TYPE_CHECKING:
     from mlstack.core.ports import Kube
 
 
-def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bool) -> SampleResult:
-    """Runs a sample. Its name and parameters are checked before the cluster is asked for anything."""
-    obj, sample = sample_object(session.selection, name, params, session.render_facts)
+def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bool, profile: str = "") -> SampleResult:
+    """Runs a sample, in a profile's namespace where one is named. Its name and parameters are checked before the cluster is
+    asked for anything."""
+    obj, sample = sample_object(session.selection, name, params, session.render_facts, profile)
+    if profile and session.people.profile(profile) is None:
+        raise no_profile(profile, [one.name for one in session.people.profiles])
     with observing.reader(session) as kube:
         return SampleRunner(kube, session.emit, session.cancelled).run(name, obj, sample.spec.results, watch)
 
@@ -36,10 +42,14 @@ def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bo
 def credentials(session: Session, name: str | None) -> list[Credential]:
     """The generated logins, or one of them. Raises ``credentials.unknown``."""
     offered = {
-        secret.credential: (chosen.entry, secret)
-        for chosen in session.selection.stacks
-        for secret in chosen.entry.document.spec.secrets
+        secret.credential: (stack, ResourceId("Secret", secret.name, secret.namespace or stack.namespace))
+        for stack in session.stacks
+        for secret in stack.secrets
         if secret.credential
+    }
+    people = {user.name: (stack, user) for stack in session.stacks for user in stack.users}
+    offered |= {
+        user: (stack, first_password(stack.exports[IDENTITY_PROVIDER], user)) for user, (stack, _) in people.items()
     }
     if name is not None and name not in offered:
         raise MlstackError(
@@ -52,13 +62,19 @@ def credentials(session: Session, name: str | None) -> list[Credential]:
     with observing.reader(session) as kube:
         found = []
         for key in [name] if name else list(offered):
-            entry, secret = offered[key]
-            values = _secret(kube, ResourceId("Secret", secret.name, entry.document.spec.namespace))
+            stack, secret = offered[key]
+            if key in people:
+                if name is None and kube.get(secret) is None:
+                    continue  # whoever it is chose a password of their own
+                first = _secret(kube, secret, f"or set a new password: `mlstack users passwd {key}`")
+                values = {"username": key, "email": people[key][1].email, "password": first["password"]}
+            else:
+                values = _secret(kube, secret)
             point = urls.get(key)
             found.append(
                 Credential(
                     name=key,
-                    stack=entry.name,
+                    stack=stack.name,
                     url=point.url if point else "",
                     doc=point.doc if point else "",
                     values=values,
@@ -67,13 +83,13 @@ def credentials(session: Session, name: str | None) -> list[Credential]:
         return found
 
 
-def _secret(kube: Kube, rid: ResourceId) -> dict[str, str]:
+def _secret(kube: Kube, rid: ResourceId, otherwise: str = "") -> dict[str, str]:
     obj = kube.get(rid)
     if obj is None:
         raise MlstackError(
             "credentials.not-made",
             f"{rid} is not there yet",
-            remedy="run `mlstack up` to its end",
+            remedy=f"run `mlstack up` to its end{otherwise and f', {otherwise}'}",
             exit_code=ExitCode.NOT_READY,
         )
     return {key: base64.b64decode(value).decode() for key, value in (obj.get("data") or {}).items()}

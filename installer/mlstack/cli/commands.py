@@ -12,6 +12,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "start": ("start", "Start a stopped platform again, also after a reboot."),
         "down": ("down", "Remove the platform from this machine."),
     },
+    "Who may use it": {
+        "users": ("users", "List, add and remove users; passwords and tokens."),
+        "profiles": ("profiles", "List, add, share and remove profiles: namespaces of users."),
+    },
     "When something is wrong": {
         "doctor": ("doctor", "Check the machine and the platform; say what to do."),
         "logs": ("logs", "Show the log of a stack's programs."),

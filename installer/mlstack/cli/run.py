@@ -24,15 +24,18 @@ SAMPLE is a name such as 'hello' or 'train-iris'; --list shows all with their pa
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the sample. May be repeated."
 )
+@click.option("--profile", "where", default="", metavar="NAME", help="The profile in whose namespace it runs.")
 @click.option("-w", "--watch", is_flag=True, help="Follow the run until it ends.")
 @click.option("--list", "listing", is_flag=True, help="List the samples and their parameters.")
-def command(session: Session, sample: str | None, params: tuple[str, ...], watch: bool, listing: bool) -> ExitCode:
+def command(
+    session: Session, sample: str | None, params: tuple[str, ...], where: str, watch: bool, listing: bool
+) -> ExitCode:
     """Runs a sample, or lists them."""
     if listing or not sample:
         return _list(session)
     values = parse_params(params)
     with session.work() as app:
-        result = app.run_sample(sample, values, watch)
+        result = app.run_sample(sample, values, watch, where)
     session.data("SampleResult", result)
     for line in _result_lines(session, result, watch):
         session.say(line)

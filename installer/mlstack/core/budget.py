@@ -56,7 +56,7 @@ def quantity(text: str | int | float) -> Decimal:
     plain = str(text)
     number = plain.rstrip("mkMGTKi")
     unit = plain[len(number) :]
-    if unit not in _UNITS or not number or number.strip("0123456789.") or number.count(".") > 1:
+    if unit not in _UNITS or not number or number.strip("0123456789.") or number.count(".") > 1 or number == ".":
         raise ValueError(f"not a quantity: {text!r}")
     return Decimal(number) * _UNITS[unit]
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from mlstack.core.configpart import Part
 from mlstack.core.errors import Place
 from mlstack.core.model import ImageSource
-from mlstack.core.recipe import Strict
+from mlstack.core.peopleconfig import GroupConfig, ProfileConfig, UserConfig
 from mlstack.core.releasefile import Release
 from mlstack.core.stackfile import ParamName
 from mlstack.core.yamltree import Document, dotted
@@ -30,12 +31,6 @@ ProxyUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+/?)?$")]
 Registry = Annotated[str, StringConstraints(pattern=r"^(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?$")]
 Address = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*)$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.|$))*$")]
-
-
-class Part(Strict):
-    """Base of the configuration's parts: fields have one spelling, the one of the reference."""
-
-    model_config = ConfigDict(populate_by_name=False)
 
 
 class MountConfig(Part):
@@ -169,6 +164,9 @@ class Config(Part):
     artifacts: ArtifactsConfig = Field(default=ArtifactsConfig(), description="Where container images come from.")
     network: NetworkConfig = Field(default=NetworkConfig(), description="How the outside is reached.")
     gateway: GatewayConfig = Field(default=GatewayConfig(), description="Where the gateway is reached.")
+    users: list[UserConfig] = Field(default=[], description="Users; `admin` is made where none is an administrator.")
+    groups: list[GroupConfig] = Field(default=[], description="Groups of users.")
+    profiles: list[ProfileConfig] = Field(default=[], description="Namespaces of users; `admin` gets one by itself.")
     paths: PathsConfig = Field(default=PathsConfig(), description="Where mlstack keeps its files.")
     host: HostConfig = Field(default=HostConfig(), description="What mlstack may do to the host.")
 

@@ -8,8 +8,9 @@ from typing import Any
 from mlstack.core.config import DEFAULT, Origin
 from mlstack.core.configkeys import ConfigPath
 from mlstack.core.errors import ExitCode, MlstackError, Place, did_you_mean
+from mlstack.core.peopleconfig import SECTIONS, parsed, people_problems
 from mlstack.core.releasefile import Release
-from mlstack.core.yamltree import Document
+from mlstack.core.yamltree import Document, dotted
 
 Merged = Mapping[ConfigPath, tuple[Any, Origin]]
 """Path of each value -> the value and where it came from."""
@@ -59,7 +60,18 @@ def cross_checks(merged: Merged, document: Document | None) -> list[MlstackError
                 config_error("config.port-twice", what, place, "give each endpoint its own port, or 'auto'")
             )
         seen.setdefault(port, path[3])
-    return problems
+    return problems + _people(merged, document)
+
+
+def _people(merged: Merged, document: Document | None) -> list[MlstackError]:
+    def place(section: str, *path: str | int) -> Place:
+        origin = merged[(section,)][1]
+        if origin.kind == "file" and document is not None:
+            return document.place_of((section, *path))
+        return Place(str(origin), 0, dotted((section, *path)))
+
+    users, groups, profiles = (parsed(model, value_of(merged, (name,))) for name, model in SECTIONS.items())
+    return list(people_problems(users, groups, profiles, place))
 
 
 def value_of(merged: Merged, path: ConfigPath) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlstack.core.catalogue import Entry
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK
+from mlstack.core.people import People
 
 USES = "uses.mlstack.dev"
 """Prefix of the labels on a namespace that say which capabilities its pods may reach; network policies select by them."""
@@ -62,7 +63,7 @@ class ExternalFacts:
 class RenderFacts:
     """Everything about an instance that rendering depends on, besides the selection.
 
-    platform: of the whole selection, see ``core.routes``; filled in by whoever renders it.
+    platform: of the whole selection, see ``core.routes``; filled in by whoever renders it; people: users and profiles.
     """
 
     instance: str
@@ -70,6 +71,7 @@ class RenderFacts:
     network: NetworkFacts = field(default_factory=NetworkFacts)
     external: ExternalFacts = field(default_factory=ExternalFacts)
     platform: Mapping[str, Any] = field(default_factory=dict)
+    people: People = field(default_factory=People)
 
 
 def build_context(
@@ -103,6 +105,8 @@ def build_context(
             "url": facts.external.url,
         },
         "platform": dict(facts.platform),
+        "profiles": [one.context() for one in facts.people.profiles],
+        "removedProfiles": [one.context() for one in facts.people.removed],
         "labels": {"instance": LABEL_INSTANCE, "stack": LABEL_STACK, "uses": USES, "provides": PROVIDES},
     }
 

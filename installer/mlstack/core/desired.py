@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlstack.core.model import ClusterFacts, ClusterSpec, Object, ResourceId
+from mlstack.core.people import Account, User
 
 if TYPE_CHECKING:
     # Only for annotations: building the document models takes a fifth of a second, which a run without them need not pay.
     from mlstack.core.recipe import Image
-    from mlstack.core.stackfile import BucketSpec, CertificateSpec, DatabaseSpec, Endpoint, SecretSpec, WaitSpec
+    from mlstack.core.servicespec import BucketSpec, DatabaseSpec, SecretSpec
+    from mlstack.core.stackfile import CertificateSpec, Endpoint, WaitSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class RenderedStack:
     buckets: tuple[BucketSpec, ...] = ()
     databases: tuple[DatabaseSpec, ...] = ()
     certificates: tuple[CertificateSpec, ...] = ()
+    users: tuple[User, ...] = ()
     waits: tuple[WaitSpec, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     providers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -102,7 +105,8 @@ class HostFacts:
 class Facts:
     """What is there. cached: image refs and tool names in the store; estimates: step id -> seconds of earlier runs.
 
-    half_made: an earlier run was ended while it made the cluster, so that a broken one holds nothing of value.
+    half_made: an earlier run was ended while it made the cluster, so that a broken one holds nothing of value;
+    accounts: users that the identity provider keeps, by name; None where nobody could be asked.
     """
 
     host: HostFacts
@@ -112,3 +116,4 @@ class Facts:
     cached: frozenset[str] = frozenset()
     estimates: Mapping[str, float] = field(default_factory=dict)
     half_made: bool = False
+    accounts: Mapping[str, Account] | None = None

@@ -11,13 +11,26 @@ import yaml
 
 from mlstack.core.context import ExternalFacts, RenderFacts
 from mlstack.core.model import Object, ResourceId
+from mlstack.core.people import Member, People, Profile, User
 from mlstack.core.render import Renderer
 from mlstack.core.resolve import Selection
 from mlstack.core.routes import with_platform
 from mlstack.core.sample import fill_sample, stack_context
 
-GOLDEN_FACTS = RenderFacts(instance="golden", external=ExternalFacts("golden.localhost", 8443))
-"""What golden output is rendered for: a kind cluster named ``golden``, without a proxy."""
+_ANN = User("ann", "ann@golden.localhost")
+GOLDEN_FACTS = RenderFacts(
+    instance="golden",
+    external=ExternalFacts("golden.localhost", 8443),
+    people=People(
+        users=(_ANN,),
+        profiles=(
+            Profile("ann", _ANN.email, (Member("bob@example.org", "edit"), Member("readers", "view", group=True))),
+        ),
+        removed=(Profile("old", _ANN.email, removed=True),),
+    ),
+)
+"""What golden output is rendered for: a kind cluster named ``golden``, without a proxy, with a profile that is shared and one
+that was removed."""
 
 
 def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[str, str]:

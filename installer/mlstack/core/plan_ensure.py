@@ -1,4 +1,4 @@
-"""What a stack has made for it beside its objects: generated Secrets, certificates, buckets, databases. Pure."""
+"""What a stack has made for it beside its objects: generated Secrets, certificates, buckets, databases, users. Pure."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlstack.core.actions import Action, EnsureBucket, EnsureDatabase, GenerateSecret, IssueCertificate
+from mlstack.core.actions import GenerateSecret, IssueCertificate
 from mlstack.core.desired import RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.plan_base import Draft
+from mlstack.core.plan_services import dropped, due, secret_id, wanted_of
 
 if TYPE_CHECKING:
-    from mlstack.core.stackfile import SecretSpec
-
-
-def _secret(namespace: str, name: str) -> ResourceId:
-    return ResourceId("Secret", name, namespace)
+    from mlstack.core.servicespec import SecretSpec
 
 
 def _places(stack: RenderedStack, spec: SecretSpec) -> list[ResourceId]:
-    return [_secret(namespace, spec.name) for namespace in dict.fromkeys([stack.namespace, *spec.copies])]
+    first = spec.namespace or stack.namespace
+    return [secret_id(namespace, spec.name) for namespace in dict.fromkeys([first, *spec.copies])]
 
 
 def generated(stack: RenderedStack) -> list[Object]:
     """Stand-ins for the Secrets that will be made, so that edges from their consumers are found."""
     rids = [rid for spec in stack.secrets for rid in _places(stack, spec)]
-    rids += [_secret(stack.namespace, spec.secret) for spec in stack.certificates]
+    rids += [secret_id(stack.namespace, spec.secret) for spec in stack.certificates]
     return [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": rid.name, "namespace": rid.namespace}}
         for rid in dict.fromkeys(rids)
@@ -45,12 +43,12 @@ def plan_secrets(
         if absent:
             needs = cluster | {namespaces[rid.namespace] for rid in places if rid.namespace in namespaces}
             action = GenerateSecret(
-                id=f"secret:{stack.namespace}/{spec.name}",
+                id=f"secret:{places[0].namespace}/{spec.name}",
                 title=f"Generate {absent[0]}",
                 group=stack.name,
                 needs=frozenset(needs),
                 why=f"{', '.join(map(str, absent))} absent",
-                namespace=stack.namespace,
+                namespace=places[0].namespace,
                 name=spec.name,
                 stack=stack.name,
                 keys=spec.keys,
@@ -59,7 +57,7 @@ def plan_secrets(
             )
             made.update(dict.fromkeys(places, draft.add(action)))
     for certificate in stack.certificates:
-        rid = _secret(stack.namespace, certificate.secret)
+        rid = secret_id(stack.namespace, certificate.secret)
         if rid not in draft.facts.live:
             issue = IssueCertificate(
                 id=f"certificate:{stack.namespace}/{certificate.secret}",
@@ -79,7 +77,8 @@ def plan_secrets(
 def plan_ensured(
     draft: Draft, stack: RenderedStack, ready: set[str], secrets: Mapping[ResourceId, str], own: set[str]
 ) -> tuple[set[str], tuple[str, ...]]:
-    """Plans buckets and databases that were not made before, or whose credentials are made anew.
+    """Plans buckets, databases and users that were not made before, or whose credentials are made anew, and the end of the
+    access that is no longer wanted.
 
     Gives the ids the stack's workloads wait for, and all ids that hold once the plan is done. A stack that asks itself
     (it provides the capability) gets its buckets after its own workloads, which then do not wait for them.
@@ -88,61 +87,20 @@ def plan_ensured(
     before = set(inventory.ensured) if inventory else set()
     ids: set[str] = set()
     wanted: list[str] = []
-    for action, secret, capability in _wanted(stack):
+    for action, secret, capability in wanted_of(stack):
         wanted.append(action.id)
-        if action.id in before and secret not in secrets:
+        if secret not in secrets and not due(action, before, draft.facts):
             continue
         itself = capability in stack.exports
         needs = ready | (own if itself else set()) | {one for rid, one in secrets.items() if rid == secret}
         action_id = draft.add(replace(action, needs=frozenset(needs)))
         if not itself:
             ids.add(action_id)
+    for revoke in dropped(stack, before, wanted):
+        # the inventory forgets it only once it is done
+        ids.add(draft.add(replace(revoke, needs=frozenset(ready))))
     ids |= {one for one in secrets.values() if one.startswith("certificate:")}
     return ids, tuple(wanted)
-
-
-def _wanted(stack: RenderedStack) -> list[tuple[Action, ResourceId | None, str]]:
-    found: list[tuple[Action, ResourceId | None, str]] = []
-    for bucket in stack.buckets:
-        secret = _secret(stack.namespace, bucket.secret) if bucket.secret else None
-        ensure = EnsureBucket(
-            id=f"bucket:{bucket.name}" + (f":{stack.namespace}/{bucket.secret}" if secret else ""),
-            title=f"Ensure bucket {bucket.name}",
-            group=stack.name,
-            why="not made before",
-            bucket=bucket.name,
-            stack=stack.name,
-            provider=_provider(stack, "object-store"),
-            secret=secret,
-        )
-        found.append((ensure, secret, "object-store"))
-    for database in stack.databases:
-        secret = _secret(stack.namespace, database.secret)
-        make = EnsureDatabase(
-            id=f"database:{database.name}:{database.user}",
-            title=f"Ensure database {database.name}",
-            group=stack.name,
-            why="not made before",
-            database=database.name,
-            user=database.user,
-            stack=stack.name,
-            provider=_provider(stack, "database"),
-            secret=secret,
-        )
-        found.append((make, secret, "database"))
-    return found
-
-
-def _provider(stack: RenderedStack, capability: str) -> Mapping[str, str]:
-    exports = stack.providers.get(capability) or stack.exports.get(capability)
-    if exports is None:
-        raise MlstackError(
-            "plan.provider",
-            f"{stack.name} asks for something of '{capability}' but requires no stack that provides it",
-            remedy=f"Add '{capability}' to spec.requires of {stack.name}.",
-            exit_code=ExitCode.USAGE,
-        )
-    return exports
 
 
 def certificate_targets(stack: RenderedStack) -> set[str]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import StringConstraints
 
 from mlstack.core.recipe import Build, Image, Strict, Tool
-from mlstack.core.stackfile import Budget, Quantity, Source
+from mlstack.core.servicespec import Quantity
+from mlstack.core.stackfile import Budget, Source
 
 
 class Profile(Strict):

@@ -44,6 +44,7 @@ REMEDIES: dict[str, str] = {
     "registry.not-found": "check the image's name and version, or use another source (artifacts.source)",
     "registry.throttled": "wait, log in (artifacts.credentials), name a mirror (artifacts.mirrors), or use another source",
     "registry.unauthorized": "name a login in artifacts.credentials, or use another source (artifacts.source)",
+    "users.invalid": "correct the listed values; nothing was changed",
     "yaml.syntax": "check the indentation, quotes and brackets on this line and the one above",
 }
 MEANINGS: dict[str, str] = {

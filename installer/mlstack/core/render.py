@@ -11,13 +11,15 @@ from mlstack.core.catalogue import Entry
 from mlstack.core.context import RenderFacts, build_context
 from mlstack.core.desired import RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError, Place
+from mlstack.core.expand import buckets_of, secrets_of
 from mlstack.core.finish import finish, namespace_object
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.patch import apply_patches, prepare
+from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.recipe import Image, fingerprint
 from mlstack.core.resolve import Chosen, Selection
 from mlstack.core.routes import with_platform
-from mlstack.core.stackfile import CertificateSpec, Manifests, SecretSpec, Source
+from mlstack.core.stackfile import CertificateSpec, Manifests, Source
 from mlstack.core.template import Templates
 from mlstack.core.upstream import read_part, select
 
@@ -68,6 +70,8 @@ class Renderer:
         where = entry.place("stack.yaml")
         own, upstream = self._own(entry, templates, context), self._upstream(entry, templates, context)
         objects = finish([*upstream, *own], entry, facts.instance)
+        exported = export_values(entry, context)
+        keeps_users = bool(exported.get(IDENTITY_PROVIDER, {}).get("users"))
         return RenderedStack(
             name=entry.name,
             version=entry.version,
@@ -75,14 +79,15 @@ class Renderer:
             objects=tuple(objects),
             images=_used_images(entry, objects),
             requires=chosen.requires,
-            secrets=tuple(_secret(secret, templates, where, context) for secret in spec.secrets),
-            buckets=tuple(spec.buckets),
+            secrets=secrets_of(spec.secrets, templates, where, context),
+            buckets=buckets_of(spec.buckets, templates, where, context),
             databases=tuple(spec.databases),
             certificates=tuple(_certificate(one, templates, where, context) for one in spec.certificates),
             waits=tuple(spec.wait),
             endpoints=tuple(point for point in spec.endpoints if templates.holds(point.when, where, context)),
             providers=capabilities,
-            exports=export_values(entry, context),
+            exports=exported,
+            users=facts.people.users if keeps_users else (),
         )
 
     def split(
@@ -192,15 +197,6 @@ def _used_images(entry: Entry, objects: Sequence[Object]) -> tuple[Image, ...]:
     return tuple(
         image for image in entry.document.spec.images if image.ref in samples or json.dumps(image.ref)[1:-1] in text
     )
-
-
-def _secret(secret: SecretSpec, templates: Templates, where: str, context: Mapping[str, Any]) -> SecretSpec:
-    """The secret with its copies rendered; a copy that is a list is spread."""
-    copies: list[str] = []
-    for copy in templates.value(list(secret.copies), where, context):
-        copies += copy if isinstance(copy, list) else [copy]
-    literals = templates.value(dict(secret.literals), where, context)
-    return secret.model_copy(update={"copies": list(dict.fromkeys(copies)), "literals": literals})
 
 
 def _certificate(

@@ -161,14 +161,15 @@ def _providers(
 ) -> tuple[dict[str, str], list[MlstackError]]:
     found: dict[str, str] = {}
     problems: list[MlstackError] = []
-    for need in entry.document.spec.requires:
+    optional = entry.document.spec.optional
+    for need in [*entry.document.spec.requires, *optional]:
         names = [other.name for other in entries if need == other.name or need in other.document.spec.provides]
         if len(names) == 1:
             found[need] = names[0]
         elif names:
             what = f"stack {entry.name} requires '{need}' and several stacks provide it: {', '.join(names)}"
             problems.append(_unmet("config.ambiguous-capability", what, "disable all but one of them", choice.place))
-        else:
+        elif need not in optional:
             able = _able(catalogue, need)
             remedy = f"enable {' or '.join(able)}" if able else f"disable {entry.name}"
             what = f"stack {entry.name} requires '{need}', which no enabled stack provides"

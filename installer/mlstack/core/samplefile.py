@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mlstack.core.recipe import Strict
-from mlstack.core.stackfile import DnsLabel, Param, ParamName
+from mlstack.core.servicespec import DnsLabel
+from mlstack.core.stackfile import Param, ParamName
 
 
 class SampleSpec(Strict):

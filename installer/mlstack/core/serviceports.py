@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from mlstack.core.people import Account, User
+
 
 class ObjectStore(Protocol):
     """An S3 server reached with administrator credentials."""
 
     def ensure_bucket(self, bucket: str) -> bool: ...
     def ensure_user(self, access_key: str, secret_key: str, bucket: str) -> bool: ...
+    def remove_user(self, access_key: str) -> bool: ...
+    def remove_bucket(self, bucket: str) -> bool: ...
+
+
+class Users(Protocol):
+    """Where an identity provider keeps users. Names and e-mails are lower-case and validated by the caller.
+
+    Errors: users.exists (name or e-mail taken; of several who add the same one at once one wins), users.unknown,
+    users.store-failed. A password goes to the store and nowhere else.
+    """
+
+    def list(self) -> Sequence[Account]: ...
+    def add(self, account: Account, password: str) -> None: ...
+    def update(self, user: User) -> bool: ...
+    def set_password(self, name: str, password: str) -> None: ...
+    def remove(self, name: str) -> bool: ...
 
 
 class Database(Protocol):

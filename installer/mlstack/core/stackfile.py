@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from mlstack.core.recipe import Image, Sha256, Strict
+from mlstack.core.servicespec import BucketSpec, DatabaseSpec, DnsLabel, Quantity, SecretSpec
 
 API_VERSION = "mlstack/v1alpha1"
-DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 ParamName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-zA-Z0-9]*$")]
 
 
@@ -39,35 +38,6 @@ class Param(Strict):
     min: float | None = None
     max: float | None = None
     examples: list[Any] = []
-
-
-class SecretSpec(Strict):
-    """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit).
-
-    copies: further namespaces that get it, and literals' values: Jinja2; a copy that renders to a list is spread.
-    """
-
-    name: DnsLabel
-    keys: dict[str, Annotated[int, Field(ge=16, le=128)]] = {}
-    literals: dict[str, str] = {}
-    copies: list[str] = []
-    credential: str = ""
-    """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
-
-
-class BucketSpec(Strict):
-    """A bucket wanted in the ``object-store``; secret: a generated Secret (accesskey, secretkey) of a user confined to it."""
-
-    name: DnsLabel
-    secret: str = ""
-
-
-class DatabaseSpec(Strict):
-    """A database wanted in the ``database`` server; secret: a generated Secret (username, password) of its own user."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-    user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
-    secret: str
 
 
 class CertificateSpec(Strict):
@@ -172,6 +142,8 @@ class StackSpec(Strict):
 
     kubernetes: str
     requires: list[str] = []
+    optional: list[str] = []
+    """Capabilities it uses where some stack provides them: ``capability`` holds them then, and nothing otherwise."""
     provides: list[str] = []
     exports: dict[str, dict[str, str]] = {}
     """capability -> values its consumers' templates see as ``capability['<name>'].<key>``; values are Jinja2."""

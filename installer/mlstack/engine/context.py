@@ -11,15 +11,15 @@ from mlstack.core.diff import owned_hash
 from mlstack.core.events import Emit
 from mlstack.core.model import ANNOTATION_FINGERPRINT, ClusterSpec, Object, ResourceId
 from mlstack.core.ports import Cancelled, ClusterProvider, Images, Kube, Playbooks
-from mlstack.core.serviceports import Certificates, Database, ObjectStore
+from mlstack.core.serviceports import Certificates, Database, ObjectStore, Users
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The outside world of a run. object_store: (host:port, access key, secret key) -> store; database: (kube, exports of
-    the providing stack) -> server."""
+    """The outside world of a run. object_store: (host:port, access key, secret key) -> store; database and users: (kube,
+    exports of the providing stack) -> server."""
 
     images: Images
     provider: ClusterProvider
@@ -27,6 +27,7 @@ class Ports:
     object_store: Callable[[str, str, str], ObjectStore]
     database: Callable[[Kube, Mapping[str, str]], Database]
     certificates: Certificates
+    users: Callable[[Kube, Mapping[str, str]], Users]
 
 
 @dataclass(slots=True)

@@ -24,7 +24,8 @@ from mlstack.core.actions import (
     StartCluster,
     StopCluster,
 )
-from mlstack.engine import handle_cluster, handle_objects, handle_secrets, handle_services
+from mlstack.core.serviceactions import EnsureUser, PurgeBucket, RemoveUser, RevokeBucket
+from mlstack.engine import handle_cluster, handle_objects, handle_secrets, handle_services, handle_users
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
 
@@ -47,5 +48,9 @@ HANDLERS: Mapping[type[Action], Handler] = {
     IssueCertificate: handle_secrets.issue_certificate,
     EnsureBucket: handle_services.ensure_bucket,
     EnsureDatabase: handle_services.ensure_database,
+    RevokeBucket: handle_services.revoke_bucket,
+    PurgeBucket: handle_services.purge_bucket,
+    EnsureUser: handle_users.ensure_user,
+    RemoveUser: handle_users.remove_user,
 }
 """Every action type but Wait, which no thread carries out: the wait board does."""

@@ -22,6 +22,7 @@ from mlstack.core.actions import (
     StopCluster,
     Wait,
 )
+from mlstack.core.serviceactions import EnsureUser, PurgeBucket, RemoveUser, RevokeBucket
 
 WIDTHS: Mapping[str, int] = {"cluster": 1, "build": 1, "fetch": 3, "load": 1, "service": 2, "api": 8, "wait": 1_000_000}
 """Actions of one lane that run at once."""
@@ -37,6 +38,7 @@ _LANES: Mapping[type[Action], str] = {
     LoadImage: "load",
     EnsureBucket: "service",
     EnsureDatabase: "service",
+    **dict.fromkeys((EnsureUser, RemoveUser, RevokeBucket, PurgeBucket), "service"),
     Apply: "api",
     Delete: "api",
     Wait: "wait",

@@ -1,0 +1,13 @@
+"""The base of the configuration's parts."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict
+
+from mlstack.core.recipe import Strict
+
+
+class Part(Strict):
+    """Base of the configuration's parts: fields have one spelling, the one of the reference."""
+
+    model_config = ConfigDict(populate_by_name=False)

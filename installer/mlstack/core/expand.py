@@ -1,0 +1,63 @@
+"""What a stack's document says once and wants for every profile: Secrets and buckets with their expressions filled in. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from mlstack.core.errors import ExitCode, MlstackError, Place
+from mlstack.core.servicespec import BucketSpec, SecretSpec
+from mlstack.core.template import Templates
+
+Spec = TypeVar("Spec", SecretSpec, BucketSpec)
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def secrets_of(
+    specs: Sequence[SecretSpec], templates: Templates, where: str, context: Mapping[str, Any]
+) -> tuple[SecretSpec, ...]:
+    """The Secrets with names, copies and literals rendered; a copy that is a list is spread."""
+    found = []
+    for spec, seen in _each(specs, context):
+        named = _named(spec, templates, where, seen)
+        copies: list[str] = []
+        for copy in templates.value(list(spec.copies), where, seen):
+            copies += copy if isinstance(copy, list) else [copy]
+        literals = templates.value(dict(spec.literals), where, seen)
+        credential = templates.value(spec.credential, where, seen)
+        filled = {"copies": list(dict.fromkeys(copies)), "literals": literals, "credential": credential}
+        found.append(named.model_copy(update=filled))
+    return tuple(found)
+
+
+def buckets_of(
+    specs: Sequence[BucketSpec], templates: Templates, where: str, context: Mapping[str, Any]
+) -> tuple[BucketSpec, ...]:
+    """The buckets with their names rendered."""
+    return tuple(_named(spec, templates, where, seen) for spec, seen in _each(specs, context))
+
+
+def _each(specs: Sequence[Spec], context: Mapping[str, Any]) -> Iterator[tuple[Spec, Mapping[str, Any]]]:
+    """(specification, what its expressions see) once, or once for every profile."""
+    for spec in specs:
+        for item in context[spec.each] if spec.each else [None]:
+            yield spec, context if item is None else {**context, "profile": item}
+
+
+def _named(spec: Spec, templates: Templates, where: str, context: Mapping[str, Any]) -> Spec:
+    """The specification for one thing. Raises MlstackError stack.bad-name when an expression gives no DNS label."""
+    named = {"name": templates.value(spec.name, where, context), "each": ""}
+    if spec.namespace:
+        named["namespace"] = templates.value(spec.namespace, where, context)
+    for field in ("name", "namespace"):
+        text = str(named.get(field, ""))
+        if field in named and not _LABEL.fullmatch(text):
+            raise MlstackError(
+                "stack.bad-name",
+                f"'{text}' cannot be the {field} of a Secret or bucket",
+                remedy="correct the expression: it has to give lower-case letters, digits and dashes, at most 63",
+                place=Place(where),
+                exit_code=ExitCode.USAGE,
+            )
+    return spec.model_copy(update=named)

@@ -1,0 +1,53 @@
+"""What a stack has made for it beside its objects, as its document says it: Secrets, buckets, databases. Models only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from mlstack.core.recipe import Strict
+
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+MaybeTemplate = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$|\{\{")]
+"""A DNS label, or Jinja2 that renders to one."""
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+Each = Literal["", "profiles"]
+
+
+class SecretSpec(Strict):
+    """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit).
+
+    copies: further namespaces that get it, and literals' values: Jinja2; a copy that renders to a list is spread.
+    each: one for every profile that is there; name, namespace and credential may then use ``profile``.
+    namespace: where it is; empty: the stack's own.
+    """
+
+    name: MaybeTemplate
+    keys: dict[str, Annotated[int, Field(ge=16, le=128)]] = {}
+    literals: dict[str, str] = {}
+    copies: list[str] = []
+    credential: str = ""
+    """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
+    namespace: str = ""
+    each: Each = ""
+
+
+class BucketSpec(Strict):
+    """A bucket wanted in the ``object-store``; secret: a generated Secret (accesskey, secretkey) of a user confined to it.
+
+    namespace, each: as of SecretSpec; namespace is the Secret's.
+    """
+
+    name: MaybeTemplate
+    secret: str = ""
+    namespace: str = ""
+    each: Each = ""
+
+
+class DatabaseSpec(Strict):
+    """A database wanted in the ``database`` server; secret: a generated Secret (username, password) of its own user."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    secret: str
