@@ -72,6 +72,8 @@ CASES = [
     Case("images prune --all", ("prune", True), ("go build cache", "4.7 GiB freed"), "Pruned"),
     Case("test --stack argo", ("test", "argo", None), ("passed", "1 check, 0 failed")),
     Case("test", ("test", None, None), ("FAILED", "no answer"), code=1, behaviour={"fails": True}),
+    Case("verify --auth", ("verify", None), ("passed", "1 check, 0 failed")),
+    Case("verify --auth", ("verify", None), ("FAILED", "path trick"), code=1, behaviour={"fails": True}),
     Case("version", ("version",), ("2026.11", "1.36.3", "minio"), "Version"),
     Case("dev new stack demo 1.0", ("new", "stack", "demo", "1.0"), ("demo",), "Path"),
     Case("dev lock minio", ("lock", "minio"), ("lock.yaml",), "Paths"),

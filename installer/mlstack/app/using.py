@@ -66,7 +66,7 @@ def credentials(session: Session, name: str | None) -> list[Credential]:
             if key in people:
                 if name is None and kube.get(secret) is None:
                     continue  # whoever it is chose a password of their own
-                first = _secret(kube, secret, f"or set a new password: `mlstack users passwd {key}`")
+                first = _secret(kube, secret, f"or run `mlstack users passwd {key}`")
                 values = {"username": key, "email": people[key][1].email, "password": first["password"]}
             else:
                 values = _secret(kube, secret)

@@ -112,8 +112,8 @@ class Page:
         """Keeps the page after a failure until Resume is clicked (true), or Enter or Ctrl-C is pressed (false)."""
         if not self._attended or not self.address or code not in HELD:
             return False
+        _forget_typed()  # before the question is there: what is typed after it is its answer
         self._session.note(f"\nStill on {self._address_with_key()}\nResume there, or press Enter here to end.")
-        _forget_typed()
         self.board.offer(True)
         try:
             ready, _, _ = select.select([sys.stdin, self._ours], [], [])
