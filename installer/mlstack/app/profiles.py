@@ -12,14 +12,13 @@ from mlstack.app import observing
 from mlstack.app.lifecycle import carry_out, run_plan
 from mlstack.app.people import ProfileSpace, email_of, labels_of, no_profile, space_of, spaces
 from mlstack.core.accounts import ContributorInfo, ProfileInfo
-from mlstack.core.actions import Delete, Plan, Report
+from mlstack.core.actions import Plan, Report
 from mlstack.core.desired import Facts, HostFacts
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import LABEL_INSTANCE, Object, ResourceId
 from mlstack.core.people import ANNOTATION_RECORD, LABEL_PROFILE, PROFILES, Member, Profile, Role
 from mlstack.core.peopleconfig import GROUP, NAME, name_problem
-from mlstack.core.plan_services import OBJECT_STORE, provider_of
-from mlstack.core.serviceactions import PurgeBucket
+from mlstack.core.plan_services import purge_actions
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
@@ -73,6 +72,8 @@ def add_profile(session: Session, name: str, owner: str, quota: Mapping[str, str
         except MlstackError as error:
             if error.code != "kube.conflict":
                 raise
+            if not _is_profile(session, kube.get(ResourceId("Namespace", name))):
+                raise _bad_name(f"there is a namespace '{name}' that is no profile of '{session.name}'") from None
             _change(session, kube, name, lambda found: _reopened(found, wanted))
     return _applied(session)
 
@@ -86,13 +87,22 @@ def _check_name(session: Session, name: str) -> None:
                 problem = f"the namespace '{name}' is that of stack {stack.name}"
     problem = problem or name_problem(name)
     if problem:
-        raise MlstackError(
-            "profiles.bad-name",
-            problem,
-            remedy="choose another name: lower-case letters, digits and dashes, at most 40",
-            exit_code=ExitCode.USAGE,
-        )
+        raise _bad_name(problem)
     _not_declared(session, name)
+
+
+def _bad_name(what: str) -> MlstackError:
+    return MlstackError(
+        "profiles.bad-name",
+        what,
+        remedy="choose another name: lower-case letters, digits and dashes, at most 40",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _is_profile(session: Session, obj: Object | None) -> bool:
+    labels = labels_of(obj) if obj else {}
+    return labels.get(LABEL_INSTANCE) == session.name and LABEL_PROFILE in labels
 
 
 def _not_declared(session: Session, name: str) -> None:
@@ -163,21 +173,9 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
     report = _applied(session)
     if not (purge and report.ok):
         return report
-    gone = Profile(name, "")
-    bucket = PurgeBucket(
-        id=f"purge-bucket:{gone.bucket}",
-        title=f"Delete bucket {gone.bucket} with its objects",
-        group=stack.name,
-        why="asked for",
-        bucket=gone.bucket,
-        provider=provider_of(stack, OBJECT_STORE),
-    )
-    rid = ResourceId("Namespace", name)
-    space = Delete(
-        id=f"delete:{rid}", title=f"Delete {rid}", group=stack.name, why="asked for", resource=rid, stack=stack.name
-    )
+    actions = purge_actions(stack, Profile(name, "").bucket, name)
     facts = Facts(HostFacts(), observing.observe_cluster(session))
-    return run_plan(session, "profiles remove", Plan(session.name, "profiles remove", (bucket, space)), facts)
+    return run_plan(session, "profiles remove", Plan(session.name, "profiles remove", actions), facts)
 
 
 def _change(
@@ -187,7 +185,7 @@ def _change(
     rid = ResourceId("Namespace", name)
     for attempt in range(TRIES):
         obj = kube.get(rid)
-        if obj is None or labels_of(obj).get(LABEL_INSTANCE) != session.name or LABEL_PROFILE not in labels_of(obj):
+        if obj is None or not _is_profile(session, obj):
             raise _unknown(session, kube, name, foreign=obj is not None)
         found = space_of(obj).profile
         if opened and found.removed:
