@@ -40,7 +40,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-OPEN = ("/healthz", "/static/")
+PROBE, STATIC = "/healthz", "/static/"
 """What needs no user: the probes of the kubelet, and files that hold nothing of anybody."""
 _REMEDIES = {
     401: "Open the platform's address in a browser to sign in; programs send a token.",
@@ -61,7 +61,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        free = scope["path"].startswith(OPEN)
+        free = scope["path"] == PROBE or scope["path"].startswith(STATIC)
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -117,7 +117,7 @@ def _routes() -> list[BaseRoute]:
         get("/profile", pages.profile),
         get("/live/health", live.health),
         get("/live/runs/{namespace}/{name}", live.run),
-        get("/healthz", _healthy),
+        get(PROBE, _healthy),
         Mount("/static", KeptFiles(directory=str(resources.files("mlstack_portal") / "static"))),
     ]
 

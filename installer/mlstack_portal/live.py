@@ -141,6 +141,9 @@ async def flows(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[O
             while True:
                 async for flow in cluster.watch(WORKFLOW, namespace, name, int(LIFE)):
                     await queue.put(flow)
+                    if flow is None:
+                        return
+                await asyncio.sleep(TICK)  # a server that ends every watch at once must not be asked without a pause
         except ClusterError as error:
             await queue.put(error)
 

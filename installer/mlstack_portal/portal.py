@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -43,7 +43,8 @@ class Portal:
     def page(self, request: Request, template: str, status: int = 200, **names: Any) -> HTMLResponse:
         """A whole page for the user who asks."""
         user, offer = user_in(request), self.offer()
-        text = self.text(template, user=user, offer=offer, path=request.url.path, pages=PAGES, **names)
+        always = {"user": user, "offer": offer, "path": request.url.path, "pages": PAGES, "status": status}
+        text = self.text(template, **always, **names)
         return HTMLResponse(text, status)
 
     async def reach(self, user: User) -> Reach:
@@ -111,8 +112,8 @@ def segment(text: str) -> str:
 
 def problem(portal: Portal, request: Request, status: int, title: str, why: str, remedy: str) -> HTMLResponse:
     """The page of something that went wrong; ``user`` may be missing."""
-    names: Mapping[str, Any] = {"title": title, "why": why, "remedy": remedy, "status": status}
+    names = {"title": title, "why": why, "remedy": remedy}
     user = getattr(request.state, "user", None)
     if user is None:
-        return HTMLResponse(portal.text("stranger.html", **names), status)
+        return HTMLResponse(portal.text("stranger.html", **names, status=status), status)
     return portal.page(request, "problem.html", status, **names)
