@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from importlib import resources
 
 from starlette.applications import Starlette
@@ -133,7 +134,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     remedy = _REMEDIES.get(error.status_code, "Go back and try again.")
     titles = {403: "Refused", 404: "Not found", 405: "Not possible", 413: "Too large"}
     title = titles.get(error.status_code, "That did not work")
-    return problem(portal_in(request), request, error.status_code, title, error.detail, remedy)
+    usual = error.detail == HTTPStatus(error.status_code).phrase
+    why = f"The portal has nothing for {request.method} {request.url.path}." if usual else error.detail
+    return problem(portal_in(request), request, error.status_code, title, why, remedy)
 
 
 async def _no_cluster(request: Request, error: Exception) -> Response:

@@ -29,6 +29,7 @@ BEAT = 15.0
 STREAMS = 100
 """Streams at once; more of them get 503, and their pages stay as they are."""
 
+Changes = asyncio.Queue[Object | ClusterError | None]
 Render = Callable[[], Awaitable[tuple[str, str, bool]]]
 """Gives (part of the page, one sentence about it, whether it is the last one)."""
 
@@ -134,20 +135,8 @@ async def changes(render: Render, moments: AsyncGenerator[None, None]) -> AsyncI
 
 async def flows(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[Object, None]:
     """A workflow after each change, and every TICK seconds as it was last; ends with the workflow. Raises ClusterError."""
-    queue: asyncio.Queue[Object | ClusterError | None] = asyncio.Queue()
-
-    async def follow() -> None:
-        try:
-            while True:
-                async for flow in cluster.watch(WORKFLOW, namespace, name, int(LIFE)):
-                    await queue.put(flow)
-                    if flow is None:
-                        return
-                await asyncio.sleep(TICK)  # a server that ends every watch at once must not be asked without a pause
-        except ClusterError as error:
-            await queue.put(error)
-
-    task = asyncio.create_task(follow())
+    queue: Changes = asyncio.Queue()
+    task = asyncio.create_task(_follow(cluster, namespace, name, queue))
     last: Object | None = None
     try:
         while True:
@@ -166,3 +155,16 @@ async def flows(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[O
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def _follow(cluster: Cluster, namespace: str, name: str, queue: Changes) -> None:
+    """Puts each change of a workflow into ``queue``; None once it is deleted, the error when the cluster does not answer."""
+    try:
+        while True:
+            async for flow in cluster.watch(WORKFLOW, namespace, name, int(LIFE)):
+                await queue.put(flow)
+                if flow is None:
+                    return
+            await asyncio.sleep(TICK)  # a server that ends every watch at once must not be asked without a pause
+    except ClusterError as error:
+        await queue.put(error)

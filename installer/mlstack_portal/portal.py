@@ -85,13 +85,15 @@ def _hash(name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4 s``, ``1 min 20 s``, ``2 h 5 min``."""
+    """``4 s``, ``1 min``, ``1 min 20 s``, ``2 h 5 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    most, less, units = (
+        (whole // 60, whole % 60, "min s") if whole < 3600 else (whole // 3600, whole % 3600 // 60, "h min")
+    )
+    large, small = units.split()
+    return f"{most} {large}" + (f" {less} {small}" if less else "")
 
 
 def moment(text: str) -> Markup:

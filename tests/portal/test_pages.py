@@ -271,7 +271,7 @@ async def test_a_new_offer_needs_no_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (80, "1 min 20 s"), (7500, "2 h 5 min")]
+    ("seconds", "text"), [(0.2, "0 s"), (59.6, "1 min"), (80, "1 min 20 s"), (7500, "2 h 5 min"), (7200, "2 h")]
 )
 def test_durations_are_said_shortly(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -41,6 +41,7 @@ function follow(place) {
     trouble.textContent = text;
     trouble.hidden = !text;
   };
+  for (const log of place.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
   const source = new EventSource(place.dataset.live);
   source.addEventListener("open", () => tell(""));
   source.addEventListener("part", (event) => replacePart(place, event.data));
