@@ -71,7 +71,8 @@ class Gate:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        user = user_of(Headers(scope=scope))
+        offer = self._portal.offer()
+        user = user_of(Headers(scope=scope), offer.user_header, offer.groups_header)
         scope.setdefault("state", {})
         if user is None and not free:
             request = Request(scope)

@@ -83,12 +83,9 @@ def given_of(sent: Mapping[str, str]) -> dict[str, str]:
 
 
 def workload(
-    offer: SampleOffer, given: Mapping[str, str], user: User, namespace: str, account: str
+    offer: SampleOffer, given: Mapping[str, str], user: User, namespace: str
 ) -> tuple[Object | None, dict[str, str]]:
-    """(the object to create, none) or (None, problem by parameter's name), as ``mlstack run`` would make it.
-
-    account: the service account of the run's pods, empty for the namespace's default one.
-    """
+    """(the object to create, none) or (None, problem by parameter's name), as ``mlstack run`` would make it."""
     try:
         values = sample_values(offer.sample, given)
     except Problems as error:
@@ -97,8 +94,6 @@ def workload(
     metadata = obj["metadata"]
     metadata["namespace"] = namespace
     metadata["annotations"] = {**(metadata.get("annotations") or {}), ANNOTATION_BY: user.name}
-    if account:
-        obj["spec"]["serviceAccountName"] = account
     return obj, {}
 
 

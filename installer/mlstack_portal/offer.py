@@ -49,13 +49,19 @@ class SampleOffer:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The whole document. namespace: where samples run that run in no profile; logout: the link that ends a session."""
+    """The whole document.
+
+    namespace: where samples run that run in no profile; logout: the link that ends a session; user_header, groups_header:
+    what the gateway tells the identity by.
+    """
 
     instance: str
     external: str
     admin_group: str
     logout: str
     namespace: str
+    user_header: str
+    groups_header: str
     components: tuple[Component, ...]
     addresses: tuple[Address, ...]
     samples: Mapping[str, SampleOffer]
@@ -75,6 +81,8 @@ def parse(text: str) -> Offer:
         admin_group=data["adminGroup"],
         logout=data["logout"],
         namespace=data["namespace"],
+        user_header=data["userHeader"],
+        groups_header=data["groupsHeader"],
         components=tuple(Component(**item) for item in platform["stacks"]),
         addresses=tuple(_address(item) for item in platform["routes"] if item["stack"] != data["stack"]),
         samples={one.sample.metadata.name: one for one in samples},

@@ -56,7 +56,7 @@ async def start(request: Request) -> Response:
     if namespace not in places:
         problems = {"": "Choose a profile in which you may run something."}
         return _form(portal, request, offer, reach, given, problems)
-    obj, problems = workload(offer, given, user, namespace, places[namespace])
+    obj, problems = workload(offer, given, user, namespace)
     if obj is None:
         return _form(portal, request, offer, reach, given, problems)
     made = await portal.cluster.create(WORKFLOW, namespace, obj)
@@ -73,7 +73,7 @@ def _form(
         one=offer,
         fields=fields(offer.sample, given, problems),
         problems=problems,
-        places=list(reach.places()),
+        places=reach.places(),
         reach=reach,
         token=portal.forms.token(user_in(request)),
     )

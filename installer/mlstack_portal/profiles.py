@@ -11,13 +11,9 @@ from mlstack_portal.who import User
 LABEL_PROFILE = "mlstack.dev/profile"
 """Label of a profile's namespace: the profile's name."""
 ANNOTATION_OWNER = "mlstack.dev/owner"
-"""Annotation of a profile's namespace: the owner's e-mail address."""
-ANNOTATION_USER = "mlstack.dev/user"
-"""Annotation of a RoleBinding in a profile: the contributor's e-mail address."""
-ACCOUNT = "default-editor"
-"""The service account that a profile's runs have."""
+"""Annotation of a profile's namespace: the owner's e-mail address. A profile that was removed has none."""
 ROLES = ("view", "edit", "admin", "owner")
-"""From the least to the most."""
+"""From the least to the most. The last word of a bound role's name (``mlstack-profile-edit``) is one of the first three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,10 @@ class Reach:
     any_profiles: bool
     namespace: str
 
-    def places(self) -> dict[str, str]:
-        """Namespaces the user may run samples in -> the service account to use, empty for the namespace's default."""
-        own = {profile.namespace: ACCOUNT for profile in self.profiles if profile.runs}
-        shared = {self.namespace: ""} if self.admin or not self.any_profiles else {}
-        return {**own, **shared}
+    def places(self) -> list[str]:
+        """Namespaces the user may run samples in."""
+        own = [profile.namespace for profile in self.profiles if profile.runs]
+        return [*own, self.namespace] if self.admin or not self.any_profiles else own
 
     def sees(self, namespace: str) -> bool:
         """True for a namespace whose runs the user may look at."""
@@ -65,16 +60,21 @@ class Reach:
 
 async def reach_of(cluster: Cluster, user: User, admin_group: str, namespace: str) -> Reach:
     """What the user may do, read now: a role that was taken away counts at once. Raises ClusterError."""
-    spaces = await cluster.objects(NAMESPACE, selector=LABEL_PROFILE, metadata_only=True)
+    labelled = await cluster.objects(NAMESPACE, selector=LABEL_PROFILE, metadata_only=True)
+    spaces = [space for space in labelled if _owner(space)]
     bindings = await cluster.objects(ROLE_BINDING) if spaces else []
     profiles = [found for space in spaces if (found := _profile(space, bindings, user))]
     return Reach(admin_group in user.groups, tuple(profiles), bool(spaces), namespace)
 
 
+def _owner(space: Object) -> str:
+    return str((space["metadata"].get("annotations") or {}).get(ANNOTATION_OWNER, ""))
+
+
 def _profile(space: Object, bindings: list[Object], user: User) -> Profile | None:
-    metadata = space["metadata"]
-    owner = str((metadata.get("annotations") or {}).get(ANNOTATION_OWNER, ""))
-    roles = [_role(one) for one in bindings if one["metadata"]["namespace"] == metadata["name"] and _names(one, user)]
+    metadata, owner = space["metadata"], _owner(space)
+    own = [one for one in bindings if one["metadata"]["namespace"] == metadata["name"] and _names(one, user)]
+    roles = [role for one in own if (role := str(one["roleRef"]["name"]).rpartition("-")[2]) in ROLES]
     if owner == user.name:
         roles.append("owner")
     if not roles:
@@ -83,10 +83,6 @@ def _profile(space: Object, bindings: list[Object], user: User) -> Profile | Non
 
 
 def _names(binding: Object, user: User) -> bool:
-    return bool((binding["metadata"].get("annotations") or {}).get(ANNOTATION_USER) == user.name)
-
-
-def _role(binding: Object) -> str:
-    """The role by the last word of the bound role's name (``mlstack-edit``); the least one for a name that says none."""
-    word = str(binding["roleRef"]["name"]).rpartition("-")[2]
-    return word if word in ROLES[:3] else ROLES[0]
+    """True when a binding is for the user or for a group the user is in."""
+    subjects = {(subject.get("kind"), subject.get("name")) for subject in binding.get("subjects") or []}
+    return bool(subjects & {("User", user.name), *(("Group", group) for group in user.groups)})

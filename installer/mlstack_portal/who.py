@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-USER_HEADER = "kubeflow-userid"
-GROUPS_HEADER = "kubeflow-groups"
 TOKEN_SECONDS = 12 * 3600
 """How long a form may stay open before it is sent."""
 
@@ -29,10 +27,10 @@ class User:
     groups: tuple[str, ...] = ()
 
 
-def user_of(headers: Mapping[str, str]) -> User | None:
+def user_of(headers: Mapping[str, str], user_header: str, groups_header: str) -> User | None:
     """The user of a request; None without a usable identity header."""
-    name = headers.get(USER_HEADER, "").strip()
-    return User(name, groups_of(headers.get(GROUPS_HEADER, ""))) if _NAME.fullmatch(name) else None
+    name = headers.get(user_header, "").strip()
+    return User(name, groups_of(headers.get(groups_header, ""))) if _NAME.fullmatch(name) else None
 
 
 def groups_of(text: str) -> tuple[str, ...]:

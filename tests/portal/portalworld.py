@@ -194,16 +194,14 @@ def profile(name: str, owner: str) -> dict[str, Any]:
     }
 
 
-def share(name: str, user: str, role: str) -> dict[str, Any]:
+def share(name: str, who: str, role: str, kind: str = "User") -> dict[str, Any]:
+    """A binding as the stack of profiles makes it."""
     return {
         "kind": "RoleBinding",
         "apiVersion": "rbac.authorization.k8s.io/v1",
-        "metadata": {
-            "name": f"user-{role}",
-            "namespace": name,
-            "annotations": {"mlstack.dev/user": user},
-        },
-        "roleRef": {"kind": "ClusterRole", "name": role},
+        "metadata": {"name": f"profile-{role}", "namespace": name},
+        "roleRef": {"kind": "ClusterRole", "name": f"mlstack-profile-{role}"},
+        "subjects": [{"kind": kind, "name": who}],
     }
 
 

@@ -164,7 +164,7 @@ def test_groups_come_as_text_or_as_an_encoded_list(text: str, groups: tuple[str,
 
 def test_a_machine_is_a_user_too() -> None:
     name = "system:serviceaccount:team:m2m"
-    assert user_of({"kubeflow-userid": name}) == User(name)
+    assert user_of({"x-user": name}, "x-user", "x-groups") == User(name)
 
 
 async def test_large_and_broken_forms_are_refused(site: Site) -> None:

@@ -206,10 +206,10 @@ async def run_in(site: Site, headers: dict[str, str], namespace: str) -> int:
         return answer.status_code
 
 
-async def test_samples_run_in_the_own_profile_with_its_account(team: Site) -> None:
+async def test_samples_run_in_the_own_profile(team: Site) -> None:
     assert await run_in(team, USER, "alpha") == 303
     made = team.cluster.found[-1]
-    assert (made["metadata"]["namespace"], made["spec"]["serviceAccountName"]) == ("alpha", "default-editor")
+    assert (made["metadata"]["namespace"], "serviceAccountName" in made["spec"]) == ("alpha", False)
     before = len(team.cluster.found)
     for namespace in ("beta", "ml", "kube-system", ""):
         assert await run_in(team, USER, namespace) == 400
@@ -217,13 +217,44 @@ async def test_samples_run_in_the_own_profile_with_its_account(team: Site) -> No
 
 
 async def test_roles_decide_who_runs(team: Site) -> None:
-    team.cluster.put(share("alpha", "other@example.org", "kubeflow-view"))
+    team.cluster.put(share("alpha", "other@example.org", "view"))
     assert await run_in(team, OTHER, "alpha") == 400
     assert (await team.get("/runs/alpha/a-1", OTHER)).status_code == 200
     team.cluster.put(share("alpha", "other@example.org", "edit"))
     assert await run_in(team, OTHER, "alpha") == 303
     said = plain((await team.get("/profile", OTHER)).text)
     assert "alpha edit user@example.org" in said and "beta owner other@example.org" in said
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "role", "seen"),
+    [
+        ("crew", "Group", "edit", True),
+        ("other@example.org", "Group", "edit", False),
+        ("crew", "User", "edit", False),
+        ("other@example.org", "ServiceAccount", "edit", False),
+        ("other@example.org", "User", "something", False),
+    ],
+)
+async def test_bindings_count_by_kind_and_role(team: Site, who: str, kind: str, role: str, seen: bool) -> None:
+    team.cluster.put(share("alpha", who, role, kind))
+    answer = await team.get("/runs/alpha/a-1", {**OTHER, "kubeflow-groups": "crew"})
+    assert (answer.status_code == 200) is seen
+
+
+async def test_a_removed_profile_is_nobodys(team: Site) -> None:
+    gone = profile("alpha", "")
+    del gone["metadata"]["annotations"]
+    team.cluster.put(gone)
+    assert (await team.get("/runs/alpha/a-1", USER)).status_code == 404
+    assert (await team.get("/runs/alpha/a-1", ADMIN)).status_code == 200
+
+
+async def test_the_login_names_the_headers(tmp_path: Path) -> None:
+    site = make_site(tmp_path, offer_text(userHeader="x-user", groupsHeader="x-groups"))
+    assert (await site.get("/profile", ADMIN)).status_code == 401
+    said = plain((await site.get("/profile", {"x-user": "a@example.org", "x-groups": "admins"})).text)
+    assert "a@example.org" in said and "administrator" in said
 
 
 async def test_who_has_no_profile_is_told_what_to_do(team: Site) -> None:
