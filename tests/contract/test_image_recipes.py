@@ -101,4 +101,4 @@ def check_python_lock(text: str) -> None:
     for block in requirements:
         assert re.match(r"[a-z0-9-]+==[\w.]+ \\\n", block), block[:60]
         assert "--hash=sha256:" in block
-    assert "http" not in text
+    assert "://" not in text

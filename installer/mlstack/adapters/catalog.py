@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from mlstack.adapters.packages import packages_digest
 from mlstack.core import yamldoc
 from mlstack.core.catalogue import Entry
 from mlstack.core.errors import ExitCode, MlstackError
-from mlstack.core.recipe import Strict
+from mlstack.core.recipe import CONTENT, Image, Strict, fingerprint
 from mlstack.core.releasefile import BaseImage, Node, Release
 from mlstack.core.resolve import unknown
 from mlstack.core.samplefile import Sample
@@ -93,7 +94,7 @@ class DataCatalogue:
             for file in (directory / part.templates).rglob("*.yaml.j2")
         )
         return Entry(
-            document=document,
+            document=self._with_contents(document),
             directory=self._shown(directory),
             templates={file.relative_to(directory).as_posix(): file.read_text() for file in texts},
             patches=tuple(self._patches(directory / spec.patches)) if spec.patches else (),
@@ -101,6 +102,23 @@ class DataCatalogue:
             if spec.samples
             else (),
         )
+
+    def _with_contents(self, document: Stack) -> Stack:
+        """The stack with ``{content}`` in references of images filled in: their own packages, locks and recipe."""
+        images = [
+            image.filled(self._content(image)) if CONTENT in image.ref else image for image in document.spec.images
+        ]
+        return document.model_copy(update={"spec": document.spec.model_copy(update={"images": images})})
+
+    def _content(self, image: Image) -> str:
+        build = image.build
+        own = packages_digest(build.packages.names) if build and build.packages else ""
+        lock = (
+            self._text(self.root / "stacks/locks/python" / f"{build.python.lock}.txt") if build and build.python else ""
+        )
+        base = build.base if build and build.base != "scratch" else ""
+        below = self._text(self.root / "stacks/bases" / f"{base}.yaml") if base else ""
+        return fingerprint("content", own, lock, build, below)[:12]
 
     @cached_property
     def _directories(self) -> Mapping[str, Path]:

@@ -124,11 +124,10 @@ def retained_path(session: Session) -> str:
     for chosen in session.selection.stacks:
         exports = chosen.entry.document.spec.exports.get("volumes", {})
         if "retainedPath" in exports:
-            from mlstack.core.render import export_values
             from mlstack.core.sample import stack_context
 
             context = stack_context(session.selection, chosen, session.render_facts)
-            return export_values(chosen.entry, context)["volumes"]["retainedPath"]
+            return str(context["exports"]["volumes"]["retainedPath"])
     return ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from mlstack.adapters.packages import packages_digest
 from mlstack.artifacts.disk import guard
 from mlstack.artifacts.gorun import Progress
 from mlstack.artifacts.layers import Stack
@@ -142,6 +143,8 @@ class ImageBuilder:
         found: list[object] = [self._make.go.lock_of(program).digest for program in build.go]
         if build.python:
             found.append(self._make.python.lock_digest(build.python))
+        if build.packages:
+            found.append(packages_digest(build.packages.names))
         if build.base != "scratch":
             base = self._bases.get(build.base)
             found += [base, self._inputs(base, self._base_context(context))]
@@ -172,6 +175,8 @@ class ImageBuilder:
             parts.wheel(wheel)
         if build.python:
             parts.python(build.python)
+        if build.packages:
+            parts.packages(build.packages)
         for program in build.go:
             parts.go(program)
         if context.preload:

@@ -1,4 +1,4 @@
-"""One maker for each kind of layer a recipe can have: Debian roots, files of packages, Python, Go, archives, own files."""
+"""One maker for each kind of layer a recipe can have: Debian roots, files of packages, Python, Go, archives, own code, files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlstack.adapters.packages import package_files
 from mlstack.artifacts.debian import Debian
 from mlstack.artifacts.disk import guard
 from mlstack.artifacts.golang import GoBuilder
@@ -22,7 +23,16 @@ from mlstack.artifacts.wheels import Wheels
 from mlstack.artifacts.zips import open_zip
 from mlstack.core.errors import MlstackError, did_you_mean
 from mlstack.core.ports import Cancelled
-from mlstack.core.recipe import DebFiles, DebianRoot, GoProgram, Image, ImageFile, PythonPackages, WheelFiles
+from mlstack.core.recipe import (
+    DebFiles,
+    DebianRoot,
+    GoProgram,
+    Image,
+    ImageFile,
+    OwnPackages,
+    PythonPackages,
+    WheelFiles,
+)
 from mlstack.core.stackfile import Source
 
 
@@ -106,6 +116,19 @@ class LayerParts:
         parts = [recipe, self._make.python.lock_digest(recipe)]
         self._add("python", parts, lambda: self._make.python.installed(recipe, line, self._cancelled))
 
+    def packages(self, recipe: OwnPackages) -> None:
+        """Python packages of this program. Raises artifact.no-package, disk.*."""
+        entries = [
+            LayerEntry(f"{recipe.to.strip('/')}/{name}", mode=0o644, content=(_read(path),))
+            for name, path in package_files(recipe.names).items()
+        ]
+
+        @contextmanager
+        def ready() -> Iterator[list[LayerEntry]]:
+            yield entries
+
+        self._add("packages", [[each.path, _digest(each)] for each in entries], ready)
+
     def go(self, program: GoProgram) -> None:
         """Go programs of a lock. Raises go.*."""
         go = self._make.go
@@ -179,8 +202,7 @@ def beside(context: ImageContext, name: str) -> bytes:
             why=f"looked in {context.directory}",
             remedy="correct the recipe",
         )
-    with guard(path):
-        return path.read_bytes()
+    return _read(path)
 
 
 def named_source(context: ImageContext, text: str) -> tuple[Source, str]:
@@ -218,6 +240,11 @@ def lines_to(progress: Progress, what: str) -> Callable[[str], None]:
             progress(f"{what}: {shown[:120]}", 0, 0, "")
 
     return line
+
+
+def _read(path: Path) -> bytes:
+    with guard(path):
+        return path.read_bytes()
 
 
 def _digest(entry: LayerEntry) -> str:

@@ -162,7 +162,7 @@ def stack_lines(info: StackInfo) -> list[str]:
         ("wanted", "yes" if info.enabled else "no"),
         ("installed", info.installed or "no"),
         ("license", info.license),
-        ("homepage", info.homepage),
+        ("homepage", info.homepage or "none"),
         ("requires", ", ".join(info.requires) or "nothing"),
         ("provides", ", ".join(info.provides) or "nothing"),
         ("endpoints", ", ".join(info.endpoints) or "none"),

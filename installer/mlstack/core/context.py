@@ -15,6 +15,9 @@ USES = "uses.mlstack.dev"
 PROVIDES = "provides.mlstack.dev"
 """Prefix of the labels on a namespace that say which capabilities its pods provide."""
 
+SAMPLE_NAMES = ("images", "capability", "exports", "namespace", "instance", "stack")
+"""What the expressions of a sample see beside ``params``, its own parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderFacts:

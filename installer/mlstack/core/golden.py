@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from mlstack.core.catalogue import Entry
 from mlstack.core.context import ExternalFacts, RenderFacts
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.people import Member, People, Profile, User
@@ -40,19 +41,26 @@ def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[st
     exports = {one.name: one.exports for one in rendered}
     chosen = selection.named(name)
     own, upstream = renderer.split(chosen, facts, exports)
-    files = {"objects.yaml": dump(own)}
+    files = {"objects.yaml": _without_contents(dump(own), chosen.entry)}
     if upstream:
         files["upstream.txt"] = "".join(f"{_line(obj)}\n" for obj in upstream)
     if chosen.entry.samples:
         context = stack_context(selection, chosen, facts)
         samples = [
-            fill_sample(
-                sample, chosen.entry, context, {key: param.default for key, param in sample.spec.params.items()}
-            )
+            fill_sample(sample, context, {key: param.default for key, param in sample.spec.params.items()})
             for sample in chosen.entry.samples
         ]
         files["samples.yaml"] = dump(samples)
     return files
+
+
+def _without_contents(text: str, entry: Entry) -> str:
+    """The text without hashes of own packages, which would make every change of code a change of the reviewed output."""
+    for image in entry.document.spec.images:
+        if image.build and image.build.packages:
+            name, _, tag = image.ref.rpartition(":")
+            text = text.replace(image.ref, f"{name}:{tag[: tag.rfind('-') + 1]}content")
+    return text
 
 
 def dump(objects: Sequence[Mapping[str, Any]]) -> str:

@@ -6,11 +6,23 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 Mode = Annotated[str, StringConstraints(pattern=r"^[0-7]{3,4}$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+CONTENT = "{content}"
+"""The part of an image's reference that stands for the hash of its own packages."""
 
 
 class Strict(BaseModel):
@@ -107,6 +119,16 @@ class PythonPackages(Strict):
     trim: list[str] = ["**/tests", "**/__pycache__"]
 
 
+class OwnPackages(Strict):
+    """Python packages of this program put into an image as they are, without their tests, below ``to``.
+
+    names: dotted package names beside ``mlstack``; a subpackage brings the ``__init__.py`` of those above it.
+    """
+
+    names: list[Annotated[str, StringConstraints(pattern=r"^mlstack[a-z_]*(\.[a-z_]+)*$")]] = Field(min_length=1)
+    to: AbsolutePath = "/opt/mlstack"
+
+
 class ImageFile(Strict):
     """One entry of the last layer: exactly one of content, source, link, directory.
 
@@ -125,7 +147,7 @@ class ImageFile(Strict):
 
 
 class Build(Strict):
-    """Layers from bottom to top: base, debian, debs, wheels, python, go, files; then the image's configuration."""
+    """Layers from bottom to top: base, debian, debs, wheels, python, packages, go, files; then the image's configuration."""
 
     base: str = "scratch"
     """``scratch`` or a shared base recipe's name (``stacks/bases/<name>.yaml``); its layers are stored once."""
@@ -133,6 +155,7 @@ class Build(Strict):
     debs: list[DebFiles] = []
     wheels: list[WheelFiles] = []
     python: PythonPackages | None = None
+    packages: OwnPackages | None = None
     go: list[GoProgram] = []
     files: list[ImageFile] = []
     user: str = ""
@@ -145,16 +168,34 @@ class Build(Strict):
     stop_signal: str = ""
     labels: dict[str, str] = {}
 
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Fields that came after the first store keys were made are left out while unused, so that those keys stay."""
+        data: dict[str, object] = dump(self)
+        return data if self.packages else {key: value for key, value in data.items() if key != "packages"}
+
 
 class Image(Strict):
     """An image a stack uses. digests: architecture -> manifest digest for the registry backend, written by ``dev lock``.
 
     build: how to make it where no registry answers. At least one of the two is needed.
+    ref: ends with ``{content}`` where the image holds own packages: whoever reads the document puts their hash there, so
+    that a change of code is another image to every node and every pod template.
     """
 
     ref: str
     digests: dict[str, Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]] = {}
     build: Build | None = None
+
+    @model_validator(mode="after")
+    def _named_by_content(self) -> Image:
+        if bool(self.build and self.build.packages) != self.ref.endswith(CONTENT):
+            raise ValueError(f"a reference ends with {CONTENT} exactly where the recipe has packages of this program")
+        return self
+
+    def filled(self, content: str) -> Image:
+        """The image with ``{content}`` of its reference filled in."""
+        return self.model_copy(update={"ref": self.ref.replace(CONTENT, content)})
 
 
 class Tool(Strict):

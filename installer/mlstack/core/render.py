@@ -12,6 +12,7 @@ from mlstack.core.context import RenderFacts, build_context
 from mlstack.core.desired import RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError, Place
 from mlstack.core.expand import buckets_of, secrets_of
+from mlstack.core.exports import export_values
 from mlstack.core.finish import finish, namespace_object
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.patch import apply_patches, prepare
@@ -163,15 +164,6 @@ def _cached(cache: ObjectCache | None, key: str, make: Callable[[], list[Any]]) 
         if json.loads(text) == objects:  # what JSON cannot hold, such as keys that are numbers, is parsed each time
             cache.put(key, text)
     return objects
-
-
-def export_values(entry: Entry, context: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What a stack exports, by capability, as strings."""
-    templates, where = Templates(), entry.place("stack.yaml exports")
-    return {
-        capability: {key: str(templates.value(value, where, context)) for key, value in values.items()}
-        for capability, values in entry.document.spec.exports.items()
-    }
 
 
 def checked(obj: Any, file: str) -> Object:

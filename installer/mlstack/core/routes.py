@@ -1,4 +1,4 @@
-"""What the whole selection offers its users, as every template sees it (``platform``): stacks and routes. Pure."""
+"""What the whole selection offers its users, as every template sees it (``platform``): stacks, routes and samples. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from mlstack.core.context import ExternalFacts, RenderFacts, build_context
+from mlstack.core.context import SAMPLE_NAMES, ExternalFacts, RenderFacts, build_context
+from mlstack.core.exports import contexts
 from mlstack.core.resolve import Chosen, Selection
 from mlstack.core.stackfile import Endpoint, Route
 from mlstack.core.template import Templates
@@ -16,14 +17,30 @@ GATEWAY = "gateway"
 
 
 def with_platform(selection: Selection, facts: RenderFacts) -> RenderFacts:
-    """The facts with ``platform``: ``capabilities``, ``stacks`` and ``routes`` of the selection."""
+    """The facts with ``platform``: ``capabilities``, ``stacks``, ``routes`` and ``samples`` of the selection.
+
+    What stacks export must not depend on ``platform.samples``, which is made with it.
+    """
     capabilities = [one for chosen in selection.stacks for one in chosen.entry.document.spec.provides]
-    platform = {"capabilities": capabilities, "stacks": [_stack(chosen) for chosen in selection.stacks], "routes": []}
+    stacks = [_stack(chosen) for chosen in selection.stacks]
+    platform: dict[str, Any] = {"capabilities": capabilities, "stacks": stacks, "routes": [], "samples": []}
     facts = replace(facts, platform=platform)
-    if GATEWAY not in capabilities:
-        return facts
-    routes = [_route(*one) for one in _routed(selection, facts)]
-    return replace(facts, platform={**platform, "routes": routes})
+    if GATEWAY in capabilities:
+        routes = [_route(*one, facts.external) for one in _routed(selection, facts)]
+        facts = replace(facts, platform={**platform, "routes": routes})
+    samples = list(_samples(selection, facts))
+    return replace(facts, platform={**facts.platform, "samples": samples})
+
+
+def _samples(selection: Selection, facts: RenderFacts) -> Iterator[dict[str, Any]]:
+    """Every sample: its document, and of its stack's context what ``core.sample.fill_sample`` needs."""
+    for chosen, context in contexts(selection, facts):
+        for sample in chosen.entry.samples:
+            yield {
+                "stack": chosen.entry.name,
+                "document": sample.model_dump(mode="json", by_alias=True),
+                "context": {name: context[name] for name in SAMPLE_NAMES},
+            }
 
 
 def _routed(selection: Selection, facts: RenderFacts) -> Iterator[tuple[Chosen, Endpoint, Route]]:
@@ -52,7 +69,7 @@ def _stack(chosen: Chosen) -> dict[str, Any]:
     }
 
 
-def _route(chosen: Chosen, point: Endpoint, route: Route) -> dict[str, Any]:
+def _route(chosen: Chosen, point: Endpoint, route: Route, external: ExternalFacts) -> dict[str, Any]:
     return {
         "name": point.name,
         "stack": chosen.entry.name,
@@ -63,6 +80,7 @@ def _route(chosen: Chosen, point: Endpoint, route: Route) -> dict[str, Any]:
         "prefix": route.prefix,
         "rewrite": route.rewrite,
         "subdomain": route.subdomain,
+        "url": route_url(route, external),
         "auth": point.auth,
         "credential": point.credential,
         "doc": point.doc,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlstack.core.catalogue import Entry
-from mlstack.core.context import RenderFacts, build_context
+from mlstack.core.context import SAMPLE_NAMES, RenderFacts
 from mlstack.core.errors import ExitCode, Problems
+from mlstack.core.exports import contexts
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, Object
-from mlstack.core.render import export_values
 from mlstack.core.resolve import Chosen, Selection, unknown
 from mlstack.core.routes import with_platform
 from mlstack.core.samplefile import Sample
@@ -39,24 +38,30 @@ def sample_object(
 ) -> tuple[Object, Sample]:
     """The object to create. namespace: instead of the sample's own. Raises Problems for wrong parameters, all at once."""
     chosen, sample = find_sample(selection, name)
-    values, problems = check_values(f"sample {name}", sample.spec.params, given)
-    if problems:
-        raise Problems("config.sample", f"cannot run sample {name}", problems, ExitCode.USAGE)
-    context = stack_context(selection, chosen, facts)
-    obj = fill_sample(sample, chosen.entry, context, values)
+    values = sample_values(sample, given)
+    obj = fill_sample(sample, stack_context(selection, chosen, facts), values)
     if namespace:
         obj["metadata"]["namespace"] = namespace
     return obj, sample
 
 
-def fill_sample(sample: Sample, entry: Entry, context: Mapping[str, Any], values: Mapping[str, Any]) -> Object:
-    """The sample's object with its expressions filled in."""
-    where = entry.place(f"{entry.document.spec.samples}/{sample.metadata.name}.yaml")
-    context = {**context, "params": dict(values), "exports": export_values(entry, context)}
-    obj: Object = Templates(MARKS).value(dict(sample.spec.object), where, context)
+def sample_values(sample: Sample, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every parameter. Raises Problems for what is wrong with those given, all at once."""
+    name = sample.metadata.name
+    values, problems = check_values(f"sample {name}", sample.spec.params, given)
+    if problems:
+        raise Problems("config.sample", f"cannot run sample {name}", problems, ExitCode.USAGE)
+    return values
+
+
+def fill_sample(sample: Sample, context: Mapping[str, Any], values: Mapping[str, Any]) -> Object:
+    """The sample's object with its expressions filled in. context: its stack's, with ``exports``."""
+    where = f"sample {sample.metadata.name}"
+    seen = {name: context[name] for name in SAMPLE_NAMES} | {"params": dict(values)}
+    obj: Object = Templates(MARKS).value(dict(sample.spec.object), where, seen)
     labels = {
         LABEL_INSTANCE: context["instance"],
-        LABEL_STACK: entry.name,
+        LABEL_STACK: context["stack"]["name"],
         LABEL_SAMPLE: sample.metadata.name,
     }
     obj["metadata"]["labels"] = {**(obj["metadata"].get("labels") or {}), **labels}
@@ -65,13 +70,5 @@ def fill_sample(sample: Sample, entry: Entry, context: Mapping[str, Any], values
 
 def stack_context(selection: Selection, wanted: Chosen, facts: RenderFacts) -> dict[str, Any]:
     """The template context of one stack, with what the stacks before it export; nothing is rendered but the exports."""
-    exports: dict[str, dict[str, dict[str, str]]] = {}
-    context: dict[str, Any] = {}
-    facts = with_platform(selection, facts)
-    for chosen in selection.stacks:
-        capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
-        context = build_context(chosen.entry, chosen.values, facts, capabilities)
-        if chosen is wanted:
-            break
-        exports[chosen.entry.name] = export_values(chosen.entry, context)
-    return context
+    found = contexts(selection, with_platform(selection, facts))
+    return next(context for chosen, context in found if chosen is wanted)

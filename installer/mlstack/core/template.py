@@ -39,6 +39,8 @@ class Templates:
             comment_start_string="{#" if blocks else "\x02#",
             comment_end_string="#}" if blocks else "#\x02",
         )
+        # what was declared in an order is shown in it
+        self._environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
         self._environment.filters["bytes"] = lambda text: int(quantity(text))
         self._compiled: dict[tuple[str, str], jinja2.Template] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,13 @@ ANNOTATION_NODE = "workflows.argoproj.io/node-name"
 """Annotation of a workflow's pod: the node it runs."""
 MAIN_CONTAINER = "main"
 """The container of a workflow's pod that runs the user's program."""
+
+_EXECUTOR = re.compile(r'^time="[^"]+" level=.* argo=true\b')
+
+
+def is_executor_line(line: str) -> bool:
+    """True for what the engine's executor writes into a step's log about itself; nobody who runs a sample asked for it."""
+    return bool(_EXECUTOR.search(line))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -12,15 +11,20 @@ from mlstack.core.events import Emit, LogLine, Message, SampleStep
 from mlstack.core.model import Object
 from mlstack.core.ports import ApiResource, Cancelled, Kube
 from mlstack.core.results import SampleResult
-from mlstack.core.workflow import LABEL_WORKFLOW, MAIN_CONTAINER, finished, phase_of, results_of, steps_of
+from mlstack.core.workflow import (
+    LABEL_WORKFLOW,
+    MAIN_CONTAINER,
+    finished,
+    is_executor_line,
+    phase_of,
+    results_of,
+    steps_of,
+)
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
 LOG_SECONDS = 10.0
 """How long the last log lines may take after the workflow's end."""
-
-_EXECUTOR = re.compile(r'^time="[^"]+" level=.* argo=true\b')
-"""What the workflow engine's executor writes into the same log about itself; nobody who runs a sample asked for it."""
 
 
 class SampleRunner:
@@ -148,7 +152,7 @@ class _Logs:
     def _stream(self, pod: str) -> None:
         try:
             for line in self._kube.logs(self._namespace, pod, MAIN_CONTAINER, follow=True):
-                if not _EXECUTOR.search(line):
+                if not is_executor_line(line):
                     self._emit(LogLine(source=pod, text=line))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))

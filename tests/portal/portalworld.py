@@ -1,0 +1,274 @@
+"""A cluster in memory, an offer as the stack renders it, and both together as the portal's application."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from starlette.applications import Starlette
+
+from mlstack_portal.app import make_app
+from mlstack_portal.cluster import ClusterError, Kind
+from mlstack_portal.health import HealthReader
+from mlstack_portal.offer import OfferFile
+from mlstack_portal.portal import Portal
+from mlstack_portal.who import Forms
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "stacks" / "portal" / "1.0.0" / "golden" / "objects.yaml"
+HOST = "golden.localhost:8443"
+ADMIN = {"kubeflow-userid": "admin@example.org", "kubeflow-groups": "admins,staff"}
+USER = {"kubeflow-userid": "user@example.org"}
+OTHER = {"kubeflow-userid": "other@example.org"}
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def offer_text(**changes: Any) -> str:
+    """The document of the golden output, with routes as a gateway would have them."""
+    objects = list(yaml.safe_load_all(GOLDEN.read_text()))
+    config = next(obj for obj in objects if obj["kind"] == "ConfigMap")
+    data = json.loads(config["data"]["offer.json"])
+    data["platform"]["routes"] = [
+        _route("portal", "portal", "/", "required"),
+        _route("minio-console", "minio", "/minio/", "required", doc="MinIO's web console", credential="minio"),
+        _route("s3", "minio", "/", "own", scheme="s3", subdomain="s3", doc="S3 API, for any S3 client", credential="minio"),
+        _route("metrics", "metrics-server", "/metrics/", "none"),
+    ]  # fmt: skip
+    return json.dumps({**data, **changes})
+
+
+def _route(name: str, stack: str, prefix: str, auth: str, **more: str) -> dict[str, Any]:
+    host = f"{more['subdomain']}.{HOST}" if "subdomain" in more else HOST
+    defaults = {"scheme": "http", "rewrite": "", "subdomain": "", "credential": "", "doc": ""}
+    place = {
+        "namespace": stack,
+        "service": name,
+        "port": 80,
+        "prefix": prefix,
+        "auth": auth,
+        "url": f"https://{host}{prefix}",
+    }
+    return {**defaults, **place, "name": name, "stack": stack, **more}  # fmt: skip
+
+
+@dataclass
+class FakeCluster:
+    """Objects in memory. failure: raised by every call; asked: the calls made; watching: watches that are open."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    logs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    failure: ClusterError | None = None
+    asked: list[str] = field(default_factory=list)
+    watching: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Adds or replaces an object."""
+        self.found = [one for one in self.found if _key(one) != _key(obj)] + [copy.deepcopy(obj)]
+        self.changed.set()
+        self.changed = asyncio.Event()
+        return obj
+
+    def _note(self, what: str) -> None:
+        self.asked.append(what)
+        if self.failure:
+            raise self.failure
+
+    async def objects(
+        self, kind: Kind, namespace: str = "", selector: str = "", fields: str = "", *, metadata_only: bool = False
+    ) -> list[dict[str, Any]]:
+        self._note(f"list {kind.plural} {namespace}")
+        found = [
+            one
+            for one in self.found
+            if one["kind"] == kind.name and namespace in ("", one["metadata"].get("namespace"))
+        ]
+        found = [one for one in found if matches(one, selector, fields)]
+        return [{**one, "spec": None, "status": None} if metadata_only else one for one in copy.deepcopy(found)]  # fmt: skip
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        self._note(f"get {kind.plural} {namespace}/{name}")
+        return copy.deepcopy(next((one for one in self.found if _key(one) == (kind.name, namespace, name)), None))
+
+    async def create(self, kind: Kind, namespace: str, obj: dict[str, Any]) -> dict[str, Any]:
+        self._note(f"create {kind.plural} {namespace}")
+        made = copy.deepcopy(obj)
+        made["metadata"].setdefault("name", f"{made['metadata'].get('generateName', 'x-')}{len(self.found):05}")
+        made["metadata"] |= {"namespace": namespace, "creationTimestamp": stamp(0)}
+        return self.put(made)
+
+    async def watch(self, kind: Kind, namespace: str, name: str, seconds: int) -> AsyncIterator[dict[str, Any] | None]:
+        self.watching += 1
+        try:
+            while True:
+                change = self.changed
+                found = await self.get(kind, namespace, name)
+                yield found
+                if found is None:
+                    return
+                await change.wait()
+        finally:
+            self.watching -= 1
+
+    async def log(self, namespace: str, pod: str, container: str, tail: int) -> list[str]:
+        self._note(f"log {namespace}/{pod}/{container}")
+        return self.logs.get((namespace, pod), [])[-tail:]
+
+
+def _key(obj: dict[str, Any]) -> tuple[str, str, str]:
+    return obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def matches(obj: dict[str, Any], selector: str, fields: str) -> bool:
+    labels = obj["metadata"].get("labels") or {}
+    for part in filter(None, selector.split(",")):
+        key, equals, value = part.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    for part in filter(None, fields.split(",")):
+        path, _, value = part.partition("=")
+        here: Any = obj
+        for step in path.split("."):
+            here = (here or {}).get(step)
+        if here != value:
+            return False
+    return True
+
+
+def stamp(seconds: float) -> str:
+    """A moment that many seconds ago, as the API writes it."""
+    return (NOW - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+def deployment(stack: str, ready: int = 1, wanted: int = 1, name: str = "") -> dict[str, Any]:
+    name = name or stack
+    return {
+        "kind": "Deployment",
+        "apiVersion": "apps/v1",
+        "metadata": {
+            "name": name,
+            "namespace": stack,
+            "generation": 1,
+            "labels": {"mlstack.dev/instance": "golden", "mlstack.dev/stack": stack},
+        },
+        "spec": {"replicas": wanted, "selector": {"matchLabels": {"app": name}}},
+        "status": {
+            "observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted, "availableReplicas": ready,
+        },
+    }  # fmt: skip
+
+
+def waiting_pod(stack: str, reason: str, message: str = "", last: dict[str, Any] | None = None) -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+    status = {
+        "name": "main",
+        "state": state,
+        "restartCount": 3,
+        **({"lastState": {"terminated": last}} if last else {}),
+    }
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": f"{stack}-abc", "namespace": stack, "labels": {"app": stack}},
+        "status": {"phase": "Pending", "containerStatuses": [status]},
+    }
+
+
+def profile(name: str, owner: str) -> dict[str, Any]:
+    return {
+        "kind": "Namespace",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name,
+            "labels": {"mlstack.dev/profile": name},
+            "annotations": {"mlstack.dev/owner": owner},
+        },
+    }
+
+
+def share(name: str, who: str, role: str, kind: str = "User") -> dict[str, Any]:
+    """A binding as the stack of profiles makes it."""
+    return {
+        "kind": "RoleBinding",
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "metadata": {"name": f"profile-{role}", "namespace": name},
+        "roleRef": {"kind": "ClusterRole", "name": f"mlstack-profile-{role}"},
+        "subjects": [{"kind": kind, "name": who}],
+    }
+
+
+def flow(
+    name: str = "hello-1", namespace: str = "ml", phase: str = "Succeeded", age: float = 60, **more: Any
+) -> dict[str, Any]:
+    """A workflow of the sample ``hello`` with one step."""
+    done = phase in ("Succeeded", "Failed", "Error")
+    times = {"startedAt": stamp(age), **({"finishedAt": stamp(age - 12)} if done else {})}
+    outputs = {"parameters": [{"name": "greeting", "value": "Hello, you!"}]} if phase == "Succeeded" else {}
+    node = {"type": "Pod", "name": f"{name}.hello", "displayName": "hello", "phase": phase, "outputs": outputs, **times}
+    status = {"phase": phase, "nodes": {f"{name}-n1": node}, **times}
+    return {
+        "kind": "Workflow",
+        "apiVersion": "argoproj.io/v1alpha1",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "creationTimestamp": stamp(age),
+            "labels": {"mlstack.dev/sample": "hello"},
+            "annotations": {"mlstack.dev/started-by": "user@example.org"},
+        },
+        "spec": {},
+        "status": {**status, **more},
+    }  # fmt: skip
+
+
+def step_pod(name: str = "hello-1", namespace: str = "ml") -> dict[str, Any]:
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": f"{name}-pod",
+            "namespace": namespace,
+            "labels": {"workflows.argoproj.io/workflow": name},
+            "annotations": {"workflows.argoproj.io/node-name": f"{name}.hello"},
+        },
+    }
+
+
+@dataclass
+class Site:
+    """The application over a fake cluster, asked as the gateway asks it."""
+
+    cluster: FakeCluster
+    app: Starlette
+    forms: Forms
+    clock: list[float]
+
+    @property
+    def portal(self) -> Portal:
+        found: Portal = self.app.state.portal
+        return found
+
+    def client(self, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
+        return httpx.AsyncClient(transport=transport, base_url=f"https://{HOST}", headers=headers or {})
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        async with self.client(ADMIN if headers is None else headers) as client:
+            return await client.get(path)
+
+
+def make_site(directory: Path, text: str = "") -> Site:
+    path = directory / "offer.json"
+    path.write_text(text or offer_text())
+    clock = [1000.0]
+    cluster, forms = FakeCluster(), Forms(b"k" * 43, lambda: clock[0])
+    portal = Portal(cluster, OfferFile(path), forms, HealthReader(cluster))
+    return Site(cluster, make_app(portal), forms, clock)
