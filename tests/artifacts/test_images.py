@@ -17,9 +17,9 @@ from registries import make_image
 from mlstack.adapters.download import HttpDownload
 from mlstack.adapters.shell import HostShell
 from mlstack.artifacts.compose import make_backends, node_contexts
+from mlstack.artifacts.context import ImageContext
 from mlstack.artifacts.images import ImageBackends
 from mlstack.artifacts.oci import StoredImage, exported
-from mlstack.artifacts.parts import ImageContext
 from mlstack.artifacts.registry import RegistryClient
 from mlstack.artifacts.settings import ArtifactSettings
 from mlstack.core.errors import MlstackError

@@ -23,7 +23,7 @@ from mlstack.core.desired import RenderedStack
 from mlstack.core.golden import GOLDEN_FACTS
 from mlstack.core.releasefile import Release
 from mlstack.core.render import Renderer
-from mlstack.core.resolve import Choice, Selection, profile_of, resolve
+from mlstack.core.resolve import Choice, Selection, home_choices, profile_of, resolve
 from mlstack.core.stackfile import Param
 from mlstack.core.versions import newest
 
@@ -43,7 +43,7 @@ class Workshop:
     done: dict[str, tuple[Selection, tuple[RenderedStack, ...]]] = field(default_factory=dict)
 
     def select(self, name: str, version: str, **params: Any) -> Selection:
-        choices = {name: Choice(version=version, params=params, enabled=True)}
+        choices = home_choices(self.release, name, Choice(version=version, params=params, enabled=True))
         return resolve(CATALOGUE, self.release, profile_of(self.release, name), choices=choices)
 
     def render(self, name: str, version: str, facts: RenderFacts = FACTS, **params: Any) -> RenderedStack:

@@ -1,16 +1,20 @@
-"""The stores of users by what an identity provider's exports name (``users``): today Dex's password objects."""
+"""The stores of users by what an identity provider's exports name (``users``): Dex's password objects, Keycloak's admin API."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlstack.adapters.dexusers import DexUsers
+from mlstack.adapters.keycloakusers import KeycloakUsers
 from mlstack.core.errors import MlstackError, did_you_mean
 from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.ports import Kube
 from mlstack.core.serviceports import Users
 
-STORES = {"passwords.dex.coreos.com": DexUsers}
+STORES: Mapping[str, Callable[[Kube, Mapping[str, str]], Users]] = {
+    "passwords.dex.coreos.com": DexUsers,
+    "admin.keycloak.org": KeycloakUsers,
+}
 
 
 def open_users(kube: Kube, exports: Mapping[str, str]) -> Users:

@@ -12,8 +12,8 @@ from mlstack.core.stackfile import Source
 if TYPE_CHECKING:
     from mlstack.adapters.download import HttpDownload
     from mlstack.app.session import Session
+    from mlstack.artifacts.context import ImageContext
     from mlstack.artifacts.images import ImageBackends
-    from mlstack.artifacts.parts import ImageContext
     from mlstack.artifacts.sources import Sources
     from mlstack.core.ports import Shell
 
@@ -94,7 +94,7 @@ class Artifacts:
     def contexts(self) -> dict[str, ImageContext]:
         """Every image of the chosen stacks and of the node, by reference."""
         from mlstack.artifacts.compose import node_contexts
-        from mlstack.artifacts.parts import ImageContext
+        from mlstack.artifacts.context import ImageContext
 
         session = self._session
         found: dict[str, ImageContext] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlstack.core.catalogue import Entry
 from mlstack.core.errors import MlstackError
-from mlstack.core.resolve import Choice, profile_of, resolve, unknown
+from mlstack.core.resolve import Choice, home_choices, profile_of, resolve, unknown
 from mlstack.core.versions import newest
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def dev_golden(session: Session, stack: str) -> list[Path]:
             session.catalogue,
             session.release,
             profile_of(session.release, entry.name),
-            choices={entry.name: Choice(version=entry.version, enabled=True)},
+            home_choices(session.release, entry.name, Choice(version=entry.version, enabled=True)),
         )
         directory = session.catalogue.directory(entry.name, entry.version)
         names = write_golden(directory, golden_files(session.renderer, selection, entry.name))

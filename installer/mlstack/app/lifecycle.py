@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlstack.app import observing
 from mlstack.app.clearing import clear, others
+from mlstack.app.identity import issuer_problems
 from mlstack.app.target import VOLUMES, wanted
 from mlstack.core.actions import Plan, Report, RunPlaybook
 from mlstack.core.desired import Facts
@@ -141,6 +142,7 @@ def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threadi
             database=PodDatabase,
             certificates=OwnAuthority(),
             users=open_users,
+            given=session.given.read,
         ),
         journal=observing.journal(session),
         durations=observing.durations(session),
@@ -163,6 +165,8 @@ def _preflight(session: Session, plan: Plan, facts: Facts) -> None:
         problems = [one for one in session.provider.preflight(session.spec) if _counts(one, facts)]
     else:
         problems = list(session.provider.preflight(session.spec))
+    if plan.actions:
+        problems += issuer_problems(session)
     if problems:
         what = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise Problems("preflight.failed", f"{what} found before anything was changed", problems, ExitCode.PREFLIGHT)

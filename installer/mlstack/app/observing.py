@@ -78,6 +78,9 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
         inventory=inventories,
         cached=frozenset(names | tools),
         estimates=durations(session).estimates(),
+        given=session.given.hashes(
+            {one for stack in stacks for secret in stack.secrets for one in secret.given.values()}
+        ),
         half_made=cluster.half_made,
         accounts=accounts,
     )

@@ -18,6 +18,7 @@ from mlstack.core.releasefile import Node, Profile, Release
 if TYPE_CHECKING:
     from mlstack.adapters.catalog import DataCatalogue
     from mlstack.adapters.docker import DockerEngine
+    from mlstack.adapters.given import GivenSecrets
     from mlstack.adapters.host import LocalHost
     from mlstack.app.artifacts import Artifacts
     from mlstack.app.choices import Choices
@@ -148,6 +149,13 @@ class Session:
         from mlstack.adapters.docker import DockerEngine
 
         return DockerEngine(self.environ)
+
+    @cached_property
+    def given(self) -> GivenSecrets:
+        """Secrets that the user gives by reference."""
+        from mlstack.adapters.given import GivenSecrets
+
+        return GivenSecrets(self.environ)
 
     @cached_property
     def host(self) -> LocalHost:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlstack.adapters.freeport import free_port
+from mlstack.app.identity import auth_facts
 from mlstack.core.config import Resolved
 from mlstack.core.context import ExternalFacts, NetworkFacts, ProviderFacts, RenderFacts
 from mlstack.core.desired import Wanted
@@ -62,7 +63,7 @@ def render_facts(session: Session) -> RenderFacts:
     network = config.network
     authorities = Path(network.ca).read_text() if network.ca else ""
     proxies = NetworkFacts(network.proxy.http, network.proxy.https, ",".join(network.proxy.no), authorities)
-    return RenderFacts(session.name, provider, proxies, external(session))
+    return RenderFacts(session.name, provider, proxies, external(session), auth_facts(session))
 
 
 def external(session: Session) -> ExternalFacts:

@@ -15,11 +15,12 @@ import yaml
 from pydantic import ValidationError
 
 from mlstack.adapters.packages import packages_digest
+from mlstack.artifacts.context import ImageContext, beside, named_source, root_inputs
 from mlstack.artifacts.disk import guard
 from mlstack.artifacts.gorun import Progress
 from mlstack.artifacts.layers import Stack
 from mlstack.artifacts.oci import StoredImage, write_image
-from mlstack.artifacts.parts import ImageContext, LayerParts, Makers, beside, named_source
+from mlstack.artifacts.parts import LayerParts, Makers
 from mlstack.artifacts.store import Entry
 from mlstack.core.errors import MlstackError, Place, did_you_mean
 from mlstack.core.ports import Cancelled
@@ -107,13 +108,16 @@ class ImageBuilder:
         own = [*build.go, *(self._bases.get(build.base).go if build.base != "scratch" else [])] if build else []
         return own + [program for ref in context.preload for program in self._programs(self._contexts[ref])]
 
-    def _makes_root(self, build: Build | None) -> bool:
+    def _makes_root(self, context: ImageContext) -> bool:
         """True when a Debian root at the bottom of the image is not in the store."""
+        build = context.image.build
         while build and build.base != "scratch":
-            build = self._bases.get(build.base)
+            build, context = self._bases.get(build.base), self._base_context(context)
         if build is None or build.debian is None:
             return False
-        return self._make.store.peek(self._make.layers.key(Stack(), "debian", [build.debian])) is None
+        return (
+            self._make.store.peek(self._make.layers.key(Stack(), "debian", root_inputs(build.debian, context))) is None
+        )
 
     @contextmanager
     def _compiling_ahead(self, context: ImageContext, progress: Progress, cancelled: Cancelled) -> Iterator[None]:
@@ -121,7 +125,7 @@ class ImageBuilder:
 
         A failed compile shows where the block asks for the program; leaving the block early stops the compile.
         """
-        if not self._makes_root(context.image.build):
+        if not self._makes_root(context):
             yield
             return
         done = threading.Event()
@@ -145,6 +149,8 @@ class ImageBuilder:
             found.append(self._make.python.lock_digest(build.python))
         if build.packages:
             found.append(packages_digest(build.packages.names))
+        if build.debian and build.debian.archives:
+            found += root_inputs(build.debian, context)
         if build.base != "scratch":
             base = self._bases.get(build.base)
             found += [base, self._inputs(base, self._base_context(context))]

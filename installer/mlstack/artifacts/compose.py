@@ -9,13 +9,14 @@ from pathlib import Path
 from mlstack.artifacts.build import Bases, ImageBuilder, Preloaded
 from mlstack.artifacts.bundle import Bundles
 from mlstack.artifacts.compileslot import CompileSlot
+from mlstack.artifacts.context import ImageContext
 from mlstack.artifacts.debian import Debian
 from mlstack.artifacts.golang import GoBuilder
 from mlstack.artifacts.goproxy import GoProxy
 from mlstack.artifacts.gotoolchain import Toolchains
 from mlstack.artifacts.images import ImageBackends
 from mlstack.artifacts.layers import LayerCache
-from mlstack.artifacts.parts import ImageContext, Makers
+from mlstack.artifacts.parts import Makers
 from mlstack.artifacts.pythonpkgs import PythonInstaller
 from mlstack.artifacts.registry import Registry, RegistryClient
 from mlstack.artifacts.settings import ArtifactSettings

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlstack.artifacts.aptsources import host_sources, source_lines
+from mlstack.artifacts.archives import unpack
 from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.rootfs import root_entries
 from mlstack.artifacts.store import Store
@@ -18,7 +19,7 @@ from mlstack.artifacts.trees import clean_work, remove_tree
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
 from mlstack.core.ports import Cancelled, Process, Shell
-from mlstack.core.recipe import DebFiles, DebianRoot, fingerprint
+from mlstack.core.recipe import Archive, DebFiles, DebianRoot, fingerprint
 
 _EPOCH = "1700000000"
 """SOURCE_DATE_EPOCH of maintainer scripts; times of files are set to 0 afterwards anyway."""
@@ -37,11 +38,15 @@ class Debian:
 
     @contextmanager
     def root(
-        self, recipe: DebianRoot, on_line: Callable[[str], None], cancelled: Cancelled
+        self,
+        recipe: DebianRoot,
+        on_line: Callable[[str], None],
+        cancelled: Cancelled,
+        zips: Sequence[tuple[Archive, Path]] = (),
     ) -> Iterator[list[LayerEntry]]:
-        """The entries of a root file system; their content lives as long as the block.
+        """The entries of a root file system; their content lives as long as the block. zips: the recipe's archives on disk.
 
-        Raises debian.no-mmdebstrap, debian.bad-package, debian.build-failed, disk.*, run.interrupted.
+        Raises debian.no-mmdebstrap, debian.bad-package, debian.build-failed, artifact.*, disk.*, run.interrupted.
         """
         _check_packages(recipe.packages)
         program = self._program("mmdebstrap")
@@ -59,6 +64,7 @@ class Debian:
             argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude]
             argv += ["--dpkgopt=force-unsafe-io"]  # the root is thrown away when the power fails
             argv += ['--aptopt=APT::Sandbox::User "root"', '--aptopt=Acquire::Languages "none"']
+            argv += [f"--customize-hook=tar-in {shlex.quote(str(path))} /" for path in unpack(zips, work, cancelled)]
             argv += [f'--customize-hook={shlex.quote(str(path))} "$1"' for path in _hooks(recipe, work)]
             lines = source_lines(recipe.suites, host_sources(), self._architecture)
             env = {"SOURCE_DATE_EPOCH": _EPOCH, "DEBIAN_FRONTEND": "noninteractive"}

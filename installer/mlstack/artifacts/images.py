@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mlstack.artifacts.build import ImageBuilder
 from mlstack.artifacts.bundle import Bundles
+from mlstack.artifacts.context import ImageContext
 from mlstack.artifacts.gorun import Progress
 from mlstack.artifacts.oci import StoredImage, exported
-from mlstack.artifacts.parts import ImageContext
 from mlstack.artifacts.registry import Registry
 from mlstack.artifacts.settings import ArtifactSettings
 from mlstack.artifacts.store import Entry, Store

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlstack.adapters.packages import package_files
+from mlstack.artifacts.context import ImageContext, beside, named_source, root_inputs, source_of
 from mlstack.artifacts.debian import Debian
-from mlstack.artifacts.disk import guard
 from mlstack.artifacts.golang import GoBuilder
 from mlstack.artifacts.gorun import Progress
 from mlstack.artifacts.layers import LayerCache, Stack
@@ -33,23 +33,8 @@ from mlstack.core.recipe import (
     PythonPackages,
     WheelFiles,
 )
+from mlstack.core.recipe import DebFiles, DebianRoot, GoProgram, ImageFile, PythonPackages, WheelFiles
 from mlstack.core.stackfile import Source
-
-
-@dataclass(frozen=True, slots=True)
-class ImageContext:
-    """An image of the catalogue with what its recipe refers to.
-
-    directory: where ``file:`` entries are; sources: what ``source:`` entries name; preload: refs of images whose archive
-    the image holds at ``preload_to`` (a node image). rank: which compiles first, lower before higher.
-    """
-
-    image: Image
-    directory: Path
-    sources: Mapping[str, Source] = field(default_factory=dict)
-    preload: tuple[str, ...] = ()
-    preload_to: str = ""
-    rank: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +70,21 @@ class LayerParts:
                 "artifact.bad-recipe", "A Debian root cannot lie over another base", remedy="correct the recipe"
             )
         line = lines_to(self._progress, "making the Debian root")
-        self._add("debian", [root], lambda: self._make.debian.root(root, line, self._cancelled))
+
+        @contextmanager
+        def entries() -> Iterator[list[LayerEntry]]:
+            zips = [(one, self._zip(source_of(self._context, one.source))) for one in root.archives]
+            with self._make.debian.root(root, line, self._cancelled, zips) as made:
+                yield made
+
+        self._add("debian", root_inputs(root, self._context), entries)
+
+    def _zip(self, source: Source) -> Path:
+        """A source's verified archive, fetched with progress."""
+        name = source.go or source.url.rpartition("/")[2]
+        return self._make.sources.path(
+            source, self._cancelled, lambda done, total: self._progress(f"fetching {name}", done, total, "bytes")
+        )
 
     def debs(self, debs: DebFiles) -> None:
         """Files out of one Debian package. Raises debian.*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from mlstack.artifacts.disk import guard
 from mlstack.core.disk import human
 from mlstack.core.errors import MlstackError
 
+_NOTHING = re.compile("(?!)")
 MAX_FILES = 200_000
 MAX_TOTAL = 2 << 30
 """Uncompressed bytes; the largest legitimate archive (a Go toolchain) unpacks to 250 MB."""
@@ -89,11 +91,16 @@ class ZipReader:
             raise hostile(self._path, f"member '{name}' has {human(self._members[name].file_size)}")
         return b"".join(self.chunks(name))
 
-    def extract(self, target: Path, prefix: str = "") -> None:
-        """Writes all members below ``prefix`` into ``target`` without the prefix; execute bits are kept."""
+    def extract(self, target: Path, prefix: str = "", without: re.Pattern[str] = _NOTHING) -> int:
+        """Writes the members below ``prefix`` into ``target`` without the prefix; execute bits are kept.
+
+        without: matches paths (without the prefix) that are left out. Gives the number of files.
+        """
+        count = 0
         for name in self.names():
-            if not name.startswith(prefix):
+            if not name.startswith(prefix) or without.fullmatch(name[len(prefix) :]):
                 continue
+            count += 1
             path = target / name[len(prefix) :]
             with guard(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +108,7 @@ class ZipReader:
                     for data in self.chunks(name):
                         file.write(data)
                 path.chmod(0o755 if self.executable(name) else 0o644)
+        return count
 
     def close(self) -> None:
         """Closes the file."""

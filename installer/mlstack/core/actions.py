@@ -108,6 +108,8 @@ class GenerateSecret(Action):
 
     keys: key -> length in characters (letters and digits; >= 22 gives >= 128 bit).
     literals: keys with a fixed, non-secret value (a user name).
+    given: keys whose value is read from a reference of the user's; with any, a Secret that is there is made as wanted,
+    random values aside. mark: annotation that tells the next plan what was wanted.
     copies: namespaces that get the same Secret.
     """
 
@@ -116,6 +118,8 @@ class GenerateSecret(Action):
     stack: str
     keys: Mapping[str, int]
     literals: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
+    mark: str = ""
     copies: tuple[str, ...] = ()
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from mlstack.core.authconfig import AuthConfig
 from mlstack.core.configpart import Part
 from mlstack.core.errors import Place
 from mlstack.core.model import ImageSource
@@ -167,6 +168,7 @@ class Config(Part):
     users: list[UserConfig] = Field(default=[], description="Users; `admin` is made where none is an administrator.")
     groups: list[GroupConfig] = Field(default=[], description="Groups of users.")
     profiles: list[ProfileConfig] = Field(default=[], description="Namespaces of users; `admin` gets one by itself.")
+    auth: AuthConfig = Field(default=AuthConfig(), description="What users of the gateway log in with.")
     paths: PathsConfig = Field(default=PathsConfig(), description="Where mlstack keeps its files.")
     host: HostConfig = Field(default=HostConfig(), description="What mlstack may do to the host.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlstack.core.alternatives import CHOSEN_BY
 from mlstack.core.config import DEFAULT, Origin
 from mlstack.core.configkeys import ConfigPath
 from mlstack.core.errors import ExitCode, MlstackError, Place, did_you_mean
@@ -36,6 +37,12 @@ def find_release(
             _unknown("config.unknown-profile", "profile", profile, list(release.spec.profiles), merged, document)
         )
         return None
+    for path, capability in CHOSEN_BY.items():
+        choice, offered = value_of(merged, path), release.spec.alternatives.get(capability, {})
+        if choice and choice not in offered:
+            what = f"release {name} has no {'.'.join(path)} '{choice}'"
+            remedy = did_you_mean(str(choice), list(offered))
+            problems.append(config_error("config.unknown-choice", what, _place(path, merged, document), remedy))
     return release
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlstack.core.alternatives import CHOSEN_BY, with_choices
 from mlstack.core.config import Config, Origin, Resolved, flatten
 from mlstack.core.configchecks import Merged, config_error, cross_checks, find_release, value_of
 from mlstack.core.configkeys import ConfigPath, from_environment, parse_set
@@ -23,6 +24,8 @@ FILES = (
     ("artifacts", "credentials"),
     ("artifacts", "bundle"),
     ("network", "ca"),
+    ("auth", "oidc", "ca"),
+    ("auth", "oidc", "clientSecret", "file"),
     ("paths", "cache"),
     ("paths", "state"),
 )
@@ -203,6 +206,7 @@ def _release_layer(release: Release, merged: Merged) -> _Layer:
     """What the release says: its name, the profile, and version and presence of each of its stacks."""
     spec = release.spec
     profile = str(value_of(merged, ("profile",)) or spec.default_profile)
+    present = with_choices(spec, profile, {what: str(value_of(merged, path) or "") for path, what in CHOSEN_BY.items()})
     named = Origin("release", release.metadata.name)
     chosen = Origin("release", f"{release.metadata.name}, profile {profile}")
     leaves: list[tuple[ConfigPath, Any, Origin]] = [
@@ -211,7 +215,7 @@ def _release_layer(release: Release, merged: Merged) -> _Layer:
     ]
     for stack, version in spec.stacks.items():
         leaves.append((("stacks", stack, "version"), version, named))
-        leaves.append((("stacks", stack, "enabled"), stack in spec.profiles[profile].stacks, chosen))
+        leaves.append((("stacks", stack, "enabled"), stack in present, chosen))
     for addon, version in spec.addons.items():
         leaves.append((("addons", addon, "version"), version, named))
         leaves.append((("addons", addon, "enabled"), False, named))

@@ -63,6 +63,22 @@ class ExternalFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthFacts:
+    """The identity provider of somebody else that the configuration names. client_secret: a reference, never the secret;
+    scopes: separated by blanks; ca_bundle: PEM text of the authority that signed the issuer's certificate."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    scopes: str = "openid"
+    user_claim: str = "email"
+    groups_claim: str = "groups"
+    logout_url: str = ""
+    refresh_minutes: int = 45
+    ca_bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RenderFacts:
     """Everything about an instance that rendering depends on, besides the selection.
 
@@ -73,6 +89,7 @@ class RenderFacts:
     provider: ProviderFacts = field(default_factory=ProviderFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     external: ExternalFacts = field(default_factory=ExternalFacts)
+    auth: AuthFacts = field(default_factory=AuthFacts)
     platform: Mapping[str, Any] = field(default_factory=dict)
     people: People = field(default_factory=People)
 
@@ -106,6 +123,17 @@ def build_context(
             "port": facts.external.port,
             "authority": facts.external.authority,
             "url": facts.external.url,
+        },
+        "auth": {
+            "issuer": facts.auth.issuer,
+            "clientId": facts.auth.client_id,
+            "clientSecret": facts.auth.client_secret,
+            "scopes": facts.auth.scopes,
+            "userClaim": facts.auth.user_claim,
+            "groupsClaim": facts.auth.groups_claim,
+            "logoutUrl": facts.auth.logout_url,
+            "refreshMinutes": facts.auth.refresh_minutes,
+            "caBundle": facts.auth.ca_bundle,
         },
         "platform": dict(facts.platform),
         "profiles": [one.context() for one in facts.people.profiles],

@@ -105,6 +105,7 @@ class HostFacts:
 class Facts:
     """What is there. cached: image refs and tool names in the store; estimates: step id -> seconds of earlier runs.
 
+    given: references to the user's secrets that can be read -> a hash of what they hold;
     half_made: an earlier run was ended while it made the cluster, so that a broken one holds nothing of value;
     accounts: users that the identity provider keeps, by name; None where nobody could be asked.
     """
@@ -115,5 +116,6 @@ class Facts:
     inventory: Mapping[str, StackInventory] = field(default_factory=dict)
     cached: frozenset[str] = frozenset()
     estimates: Mapping[str, float] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
     half_made: bool = False
     accounts: Mapping[str, Account] | None = None

@@ -26,7 +26,9 @@ def secrets_of(
             copies += copy if isinstance(copy, list) else [copy]
         literals = templates.value(dict(spec.literals), where, seen)
         credential = templates.value(spec.credential, where, seen)
-        filled = {"copies": list(dict.fromkeys(copies)), "literals": literals, "credential": credential}
+        given = templates.value(dict(spec.given), where, seen)
+        fixed = {"literals": literals, "given": given, "credential": credential}
+        filled = {"copies": list(dict.fromkeys(copies)), **fixed}
         found.append(named.model_copy(update=filled))
     return tuple(found)
 

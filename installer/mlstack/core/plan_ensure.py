@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlstack.core.actions import GenerateSecret, IssueCertificate
-from mlstack.core.desired import RenderedStack
+from mlstack.core.desired import Facts, RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.plan_base import Draft
@@ -39,7 +40,9 @@ def plan_secrets(
     for spec in stack.secrets:
         places = _places(stack, spec)
         absent = [rid for rid in places if rid not in draft.facts.live]
-        if absent:
+        mark = _mark(spec, draft.facts, absent)
+        other = [rid for rid in places if mark and rid not in absent and draft.facts.live[rid].fingerprint != mark]
+        if absent or other:
             needs = cluster | {namespaces[rid.namespace] for rid in places if rid.namespace in namespaces}
             action = GenerateSecret(
                 id=f"secret:{stack.namespace}/{spec.name}",
@@ -48,10 +51,18 @@ def plan_secrets(
                 needs=frozenset(needs),
                 why=f"{', '.join(map(str, absent))} absent",
                 namespace=stack.namespace,
+                id=f"secret:{places[0].namespace}/{spec.name}",
+                title=f"{'Set' if mark else 'Generate'} {(absent or other)[0]}",
+                group=stack.name,
+                needs=frozenset(needs),
+                why=f"{', '.join(map(str, absent))} absent" if absent else "what the configuration names has changed",
+                namespace=places[0].namespace,
                 name=spec.name,
                 stack=stack.name,
                 keys=spec.keys,
                 literals=spec.literals,
+                given=spec.given,
+                mark=mark,
                 copies=tuple(spec.copies),
             )
             made.update(dict.fromkeys(places, draft.add(action)))
@@ -71,6 +82,27 @@ def plan_secrets(
             )
             made[rid] = draft.add(issue)
     return made
+
+
+def _mark(spec: SecretSpec, facts: Facts, absent: list[ResourceId]) -> str:
+    """The hash of what the user gives a Secret; empty where that is nothing, or cannot be read now and is there already.
+
+    Raises MlstackError secret.not-given.
+    """
+    unread = [reference for reference in spec.given.values() if reference not in facts.given]
+    if unread and absent:
+        kind, _, name = unread[0].partition(":")
+        what = {"env": f"environment variable {name} is not set", "file": f"{name} cannot be read or is empty"}
+        raise MlstackError(
+            "secret.not-given",
+            f"the secret for {absent[0]} is not there: {what.get(kind, 'the configuration names none')}",
+            remedy="Set the variable or write the file that the configuration names, then run `mlstack up` again.",
+            exit_code=ExitCode.USAGE,
+        )
+    if unread or not spec.given:
+        return ""
+    wanted = [sorted(spec.literals.items()), sorted((key, facts.given[one]) for key, one in spec.given.items())]
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()[:32]
 
 
 def plan_ensured(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -75,8 +75,23 @@ class DebianSuite(Strict):
     """Empty: the host's configured Debian mirror, or Debian's default."""
 
 
+class Archive(Strict):
+    """A zip of the stack's ``sources``, unpacked. prefix: the directory in it whose content goes to ``to``, which must be there;
+    exclude: globs of paths below it left out. Files are executable where the archive says so, times are dropped."""
+
+    source: str
+    to: AbsolutePath
+    prefix: str = ""
+    exclude: list[str] = []
+    user: int = 0
+    group: int = 0
+
+
 class DebianRoot(Strict):
-    """A root file system made by mmdebstrap. exclude: dpkg path-exclude globs; commands: run in the root by ``sh -e``."""
+    """A root file system made by mmdebstrap. exclude: dpkg path-exclude globs; commands: run in the root by ``sh -e``.
+
+    archives: unpacked into the root before the commands run.
+    """
 
     suites: list[DebianSuite] = Field(min_length=1)
     variant: Literal["minbase", "essential", "extract", "custom", "apt"] = "minbase"
@@ -84,7 +99,14 @@ class DebianRoot(Strict):
     exclude: list[str] = []
     remove: list[str] = []
     """Paths (globs; all below a match too) deleted from the finished root."""
+    archives: list[Archive] = []
     commands: list[str] = []
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without archives a root is described as it was before there were any, so that its key in the store stays."""
+        data: dict[str, Any] = dump(self)
+        return data if self.archives else {name: value for name, value in data.items() if name != "archives"}
 
 
 class DebFiles(Strict):

@@ -32,6 +32,8 @@ class ReleaseSpec(Strict):
     stacks: dict[str, str]
     versions: dict[str, list[str]] = {}
     addons: dict[str, str] = {}
+    alternatives: dict[str, dict[str, str]] = {}
+    """capability -> choice -> the stack that provides it then, instead of the one a profile lists."""
     profiles: dict[str, Profile]
     default_profile: str = "minimal"
 

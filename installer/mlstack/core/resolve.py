@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from mlstack.core.alternatives import rivals
 from mlstack.core.catalogue import Catalogue, Entry
 from mlstack.core.errors import ExitCode, MlstackError, Place, Problems, did_you_mean
 from mlstack.core.releasefile import Release
@@ -90,10 +91,19 @@ def resolve(
 
 
 def profile_of(release: Release, name: str) -> str:
-    """A profile in which a stack is at home: the default one, or the first one that has it where the default has not."""
+    """A profile in which a stack is at home: the default one, or the first one that has it where the default has not.
+
+    A stack that takes another's place is at home where that one is.
+    """
     spec = release.spec
-    having = [profile for profile, one in spec.profiles.items() if name in one.stacks]
+    names = {name, *rivals(spec, name)}
+    having = [profile for profile, one in spec.profiles.items() if names & set(one.stacks)]
     return spec.default_profile if spec.default_profile in having or not having else having[0]
+
+
+def home_choices(release: Release, name: str, choice: Choice) -> dict[str, Choice]:
+    """The choices with which a stack is selected in ``profile_of``: its own, and none of those whose place it takes."""
+    return {**{other: Choice(enabled=False) for other in rivals(release.spec, name)}, name: choice}
 
 
 def unknown(kind: str, name: str, known: Sequence[str], place: Place | None = None) -> MlstackError:

@@ -20,11 +20,17 @@ class SecretSpec(Strict):
 
     copies: further namespaces that get it, and literals' values: Jinja2; a copy that renders to a list is spread.
     each: one for every profile that is there; name, copies, literals and credential may then use ``profile``.
+    copies: further namespaces that get it, values of literals and of given: Jinja2; a copy that renders to a list is spread.
+    given: key -> reference (``env:NAME``, ``file:/path``) to a secret of the user's, read when the Secret is made and, where
+    it can be read, compared at each ``up``.
+    each: one for every profile that is there; name, namespace and credential may then use ``profile``.
+    namespace: where it is; empty: the stack's own.
     """
 
     name: MaybeTemplate
     keys: dict[str, Annotated[int, Field(ge=16, le=128)]] = {}
     literals: dict[str, str] = {}
+    given: dict[str, str] = {}
     copies: list[str] = []
     credential: str = ""
     """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +20,7 @@ _MARK = "\x01"
 class Templates:
     """Renders templates, values and conditions in one context. Create one for a render; compiled text is kept.
 
-    Beyond Jinja2's own there is one filter: ``bytes``, a quantity as a whole number.
+    Beyond Jinja2's own there are two filters: ``bytes``, a quantity as a whole number, and ``digest``, a short hash of a text.
     marks: the delimiters of expressions; samples use others, since workflow engines own ``{{ }}``.
     """
 
@@ -42,6 +43,7 @@ class Templates:
         # what was declared in an order is shown in it
         self._environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
         self._environment.filters["bytes"] = lambda text: int(quantity(text))
+        self._environment.filters["digest"] = lambda text: hashlib.sha256(str(text).encode()).hexdigest()[:12]
         self._compiled: dict[tuple[str, str], jinja2.Template] = {}
 
     def text(self, source: str, file: str, context: Mapping[str, Any]) -> str:

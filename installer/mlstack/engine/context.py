@@ -19,7 +19,7 @@ from mlstack.engine.baseline import Baseline
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The outside world of a run. object_store: (host:port, access key, secret key) -> store; database and users: (kube,
-    exports of the providing stack) -> server."""
+    exports of the providing stack) -> server; given: reference to a secret of the user's -> the secret, else secret.not-given."""
 
     images: Images
     provider: ClusterProvider
@@ -28,6 +28,7 @@ class Ports:
     database: Callable[[Kube, Mapping[str, str]], Database]
     certificates: Certificates
     users: Callable[[Kube, Mapping[str, str]], Users]
+    given: Callable[[str], str] = str
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from mlstack.core.actions import GenerateSecret, IssueCertificate
 from mlstack.core.errors import MlstackError
-from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
+from mlstack.core.model import ANNOTATION_FINGERPRINT, LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.ports import Kube
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
@@ -21,9 +21,12 @@ def _encoded(values: Mapping[str, str]) -> dict[str, str]:
     return {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
 
 
-def _secret(context: Context, rid: ResourceId, stack: str, data: Mapping[str, str], kind: str = "Opaque") -> Object:
+def _secret(
+    context: Context, rid: ResourceId, stack: str, data: Mapping[str, str], kind: str = "Opaque", mark: str = ""
+) -> Object:
     labels = {LABEL_INSTANCE: context.instance, LABEL_STACK: stack}
-    metadata = {"name": rid.name, "namespace": rid.namespace, "labels": labels}
+    notes = {"annotations": {ANNOTATION_FINGERPRINT: mark}} if mark else {}
+    metadata = {"name": rid.name, "namespace": rid.namespace, "labels": labels, **notes}
     return {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": dict(data)}
 
 
@@ -31,25 +34,36 @@ def generate_secret(context: Context, action: GenerateSecret) -> Done:
     """Makes the Secret and its copies where they are absent; an existing one's values are kept and copied."""
     kube = context.access.writer()
     origin = ResourceId("Secret", action.name, action.namespace)
-    found, made = _adopt(context, kube, origin, action.stack), 0
+    given = {key: context.ports.given(reference) for key, reference in action.given.items()}
+    fixed = _encoded({**action.literals, **given}) if given else {}
+    found, made = _adopt(context, kube, origin, action, fixed), 0
     if found is None:
         values = {key: "".join(secrets.choice(ALPHABET) for _ in range(length)) for key, length in action.keys.items()}
-        obj = _secret(context, origin, action.stack, _encoded({**action.literals, **values}))
-        found = _create(kube, obj)
+        data = _encoded({**action.literals, **given, **values})
+        found = _create(kube, _secret(context, origin, action.stack, data, mark=action.mark))
         made += 1
     for namespace in action.copies:
         place = ResourceId("Secret", action.name, namespace)
-        if namespace != action.namespace and _adopt(context, kube, place, action.stack) is None:
-            _create(kube, _secret(context, place, action.stack, found["data"]))
+        if namespace != action.namespace and _adopt(context, kube, place, action, fixed) is None:
+            _create(kube, _secret(context, place, action.stack, found["data"], mark=action.mark))
             made += 1
-    return Done(made > 0, f"{made} made" if made else "there already")
+    return Done(made > 0 or bool(fixed), f"{made} made" if made else "as given" if fixed else "there already")
 
 
-def _adopt(context: Context, kube: Kube, rid: ResourceId, stack: str) -> Object | None:
-    """The Secret that is there already, labelled as ours from now on; its values stay."""
+def _adopt(
+    context: Context, kube: Kube, rid: ResourceId, action: GenerateSecret, fixed: Mapping[str, str]
+) -> Object | None:
+    """The Secret that is there already, labelled as ours from now on; its values stay but for the fixed ones."""
     found = kube.get(rid)
-    if found is not None and (found["metadata"].get("labels") or {}).get(LABEL_INSTANCE) != context.instance:
-        kube.patch(rid, {"metadata": {"labels": {LABEL_INSTANCE: context.instance, LABEL_STACK: stack}}})
+    if found is None:
+        return None
+    labels = {LABEL_INSTANCE: context.instance, LABEL_STACK: action.stack}
+    if fixed:
+        marks = {ANNOTATION_FINGERPRINT: action.mark}
+        kube.patch(rid, {"metadata": {"labels": labels, "annotations": marks}, "data": dict(fixed)})
+        return {**found, "data": {**(found.get("data") or {}), **fixed}}
+    if (found["metadata"].get("labels") or {}).get(LABEL_INSTANCE) != context.instance:
+        kube.patch(rid, {"metadata": {"labels": labels}})
     return found
 
 
