@@ -11,6 +11,7 @@ from pathlib import Path
 from mlstack.adapters.packages import package_files
 from mlstack.artifacts.context import ImageContext, beside, named_source, root_inputs, source_of
 from mlstack.artifacts.debian import Debian
+from mlstack.artifacts.disk import guard
 from mlstack.artifacts.golang import GoBuilder
 from mlstack.artifacts.gorun import Progress
 from mlstack.artifacts.layers import LayerCache, Stack
@@ -23,17 +24,7 @@ from mlstack.artifacts.wheels import Wheels
 from mlstack.artifacts.zips import open_zip
 from mlstack.core.errors import MlstackError, did_you_mean
 from mlstack.core.ports import Cancelled
-from mlstack.core.recipe import (
-    DebFiles,
-    DebianRoot,
-    GoProgram,
-    Image,
-    ImageFile,
-    OwnPackages,
-    PythonPackages,
-    WheelFiles,
-)
-from mlstack.core.recipe import DebFiles, DebianRoot, GoProgram, ImageFile, PythonPackages, WheelFiles
+from mlstack.core.recipe import DebFiles, DebianRoot, GoProgram, ImageFile, OwnPackages, PythonPackages, WheelFiles
 from mlstack.core.stackfile import Source
 
 
@@ -188,34 +179,6 @@ class LayerParts:
             source, path = named_source(self._context, file.source or "")
             data = next(iter(self._make.sources.read(source, [path], self._cancelled).values()))
         return LayerEntry(file.path, "file", mode, *owner, (data,))
-
-
-def beside(context: ImageContext, name: str) -> bytes:
-    """A file beside the stack file. Raises artifact.bad-recipe."""
-    base = context.directory.resolve()
-    path = (context.directory / name).resolve()
-    if not path.is_relative_to(base) or not path.is_file():
-        raise MlstackError(
-            "artifact.bad-recipe",
-            f"The recipe of {context.image.ref} names a file '{name}' that is not there",
-            why=f"looked in {context.directory}",
-            remedy="correct the recipe",
-        )
-    return _read(path)
-
-
-def named_source(context: ImageContext, text: str) -> tuple[Source, str]:
-    """``name:path`` as the source and the path in it. Raises artifact.bad-recipe."""
-    name, _, path = text.partition(":")
-    source = context.sources.get(name)
-    if source is None or not path:
-        raise MlstackError(
-            "artifact.bad-recipe",
-            f"The recipe of {context.image.ref} names a source '{text}'",
-            why=did_you_mean(name, list(context.sources)) or "it has no sources",
-            remedy="write it as <source name>:<path inside it>",
-        )
-    return source, path
 
 
 def member(names: Sequence[str], name: str, wheel: WheelFiles) -> str:

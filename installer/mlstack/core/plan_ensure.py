@@ -45,12 +45,6 @@ def plan_secrets(
         if absent or other:
             needs = cluster | {namespaces[rid.namespace] for rid in places if rid.namespace in namespaces}
             action = GenerateSecret(
-                id=f"secret:{stack.namespace}/{spec.name}",
-                title=f"Generate {absent[0]}",
-                group=stack.name,
-                needs=frozenset(needs),
-                why=f"{', '.join(map(str, absent))} absent",
-                namespace=stack.namespace,
                 id=f"secret:{places[0].namespace}/{spec.name}",
                 title=f"{'Set' if mark else 'Generate'} {(absent or other)[0]}",
                 group=stack.name,

@@ -18,8 +18,6 @@ Each = Literal["", "profiles"]
 class SecretSpec(Strict):
     """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit).
 
-    copies: further namespaces that get it, and literals' values: Jinja2; a copy that renders to a list is spread.
-    each: one for every profile that is there; name, copies, literals and credential may then use ``profile``.
     copies: further namespaces that get it, values of literals and of given: Jinja2; a copy that renders to a list is spread.
     given: key -> reference (``env:NAME``, ``file:/path``) to a secret of the user's, read when the Secret is made and, where
     it can be read, compared at each ``up``.
