@@ -14,9 +14,11 @@ from mlstack.core.desired import Facts, HostFacts, InventoryEntry, LiveObject, R
 from mlstack.core.diff import fingerprint_of
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import ClusterFacts, ClusterSpec, ClusterState, ResourceId
+from mlstack.core.people import Account, User
 from mlstack.core.plan import Abilities, HostEnd, plan_down, plan_start, plan_stop, plan_up
 from mlstack.core.plan_prune import NEVER_PRUNED
 from mlstack.core.recipe import Image
+from mlstack.core.serviceactions import RevokeBucket
 from mlstack.core.stackfile import BucketSpec, CertificateSpec, SecretSpec, WaitSpec
 
 SPEC = ClusterSpec("i", "1.36")
@@ -183,6 +185,54 @@ def test_what_was_ensured_stays_ensured_until_its_secret_is_made_anew():
     assert ids(plan_up(wanted(one), facts)) == []
     gone = replace(facts, live={rid: live for rid, live in facts.live.items() if rid.kind != "Secret"})
     assert ids(plan_up(wanted(one), gone)) == ["secret:ns/k", "bucket:b:ns/k", "inventory:app"]
+
+
+def test_the_access_to_a_bucket_that_is_wanted_no_more_is_taken_away():
+    one = stack("app", obj("Namespace", "ns"), providers={"object-store": {"a": "b"}})
+    facts = installed(one)
+    before = StackInventory("app", "1", facts.inventory["app"].entries, ("bucket:shared", "bucket:b:other/k"))
+    plan = plan_up(wanted(one), replace(facts, inventory={"app": before}))
+    assert ids(plan) == ["revoke-bucket:b:other/k", "inventory:app"], "a bucket without a user of its own has no access"
+    revoke = plan.actions[0]
+    assert isinstance(revoke, RevokeBucket) and (revoke.bucket, str(revoke.secret)) == ("b", "Secret/other/k")
+    assert needs(plan, "inventory:app") == {revoke.id}, "it is forgotten only once it is done"
+    assert ids(plan_up(wanted(one), replace(facts, inventory={"app": replace(before, ensured=())}))) == []
+
+
+def test_a_secret_may_be_in_another_namespace_of_the_stack():
+    one = stack(
+        "app",
+        obj("Namespace", "theirs"),
+        buckets=(BucketSpec(name="b", secret="k", namespace="theirs"),),
+        secrets=(SecretSpec(name="k", keys={"a": 22}, namespace="theirs"),),
+        providers={"object-store": {"a": "b"}},
+    )
+    plan = plan_up(wanted(one), Facts(READY_HOST, RUNNING))
+    assert needs(plan, "secret:theirs/k") == {"apply:Namespace/theirs"}
+    assert "secret:theirs/k" in needs(plan, "bucket:b:theirs/k")
+
+
+ANN = User("ann", "ann@lab", ("readers",))
+
+
+@pytest.mark.parametrize(
+    ("there", "due"),
+    [
+        (None, False),
+        ({}, True),
+        ({"ann": Account(ANN, "up")}, False),
+        ({"ann": Account(replace(ANN, groups=()), "up")}, True),
+        ({"ann": Account(replace(ANN, email="a@b"), "command")}, True),
+    ],
+    ids=["nobody to ask", "lost", "as wanted", "other groups", "other e-mail"],
+)
+def test_a_user_is_looked_at_again_when_it_is_not_as_wanted(there, due):
+    login = stack("login", obj("Namespace", "ns"), users=(ANN,), exports={"identity-provider": {"namespace": "ns"}})
+    assert "user:ann" in ids(plan_up(wanted(login), Facts(READY_HOST, RUNNING))), "the first time in any case"
+    facts = installed(login)
+    known = StackInventory("login", "1", facts.inventory["login"].entries, ("user:ann",))
+    plan = plan_up(wanted(login), replace(facts, inventory={"login": known}, accounts=there))
+    assert ids(plan) == (["user:ann"] if due else [])
 
 
 def test_webhooks_get_the_authority_and_wait_for_the_certificate():

@@ -72,6 +72,7 @@ class FakeApi:
         self.version = 100
         self.retry_after = "0"
         self.pod_logs: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
         self.directory = directory
         self.port = 0
         self.start()
@@ -213,8 +214,8 @@ class Handler(BaseHTTPRequestHandler):
         namespace = ""
         if len(rest) >= 3 and rest[0] == "namespaces":
             namespace, rest = rest[1], rest[2:]
-        if rest[-1] == "log":
-            self.answer(200, self.api.pod_logs.get(rest[1], "").encode())
+        if rest[-1] in ("log", "token"):
+            self.part_of(rest[1], rest[-1])
             return
         plural, name = rest[0], rest[1] if len(rest) > 1 else ""
         if (api_version, plural) not in self.api.kinds:
@@ -235,6 +236,16 @@ class Handler(BaseHTTPRequestHandler):
                 for part in [part for part in item if part not in ("metadata", "kind", "apiVersion")]:
                     item.pop(part)
         self.answer(status, result)
+
+    def part_of(self, name: str, part: str) -> None:
+        """The log of a pod, or a token of a service account."""
+        if part == "log":
+            self.answer(200, self.api.pod_logs.get(name, "").encode())
+        elif name in self.api.tokens:
+            end = "2026-01-01T00:00:00Z"
+            self.answer(201, {"status": {"token": self.api.tokens[name], "expirationTimestamp": end}})
+        else:
+            self.refuse(404, f'serviceaccounts "{name}" not found', "NotFound")
 
     def discovery(self, core: bool) -> dict:
         groups: dict[str, dict[str, list]] = {}

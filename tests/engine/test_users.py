@@ -56,8 +56,9 @@ def opens(obj: dict, password: str) -> bool:
 def test_the_object_is_named_and_filled_as_dex_wants_it(users, dex):
     users.add(Account(ANN, "command"), "a long password")
     (obj,) = objects(dex)
-    # what Dex itself makes of this address
     assert object_name("Ann@lab.localhost") == object_name("ann@lab.localhost") == obj["metadata"]["name"]
+    # what Dex itself makes of this address
+    assert object_name("admin@example.com") == "mfsg22loibsxqylnobwgkltdn5w4x4u44scceizf"
     assert obj["apiVersion"] == "dex.coreos.com/v1" and obj["metadata"]["namespace"] == "auth"
     assert (obj["email"], obj["username"], obj["groups"]) == ("ann@lab.localhost", "ann", ["readers"])
     assert obj["userID"] and opens(obj, "a long password") and not opens(obj, "another password")
@@ -114,6 +115,15 @@ def test_a_user_is_changed_and_removed(users, dex):
     users.add(Account(ANN, "command"), "a long password")
     with pytest.raises(MlstackError, match="no user 'bob'"):
         users.set_password("bob", "a newer password")
+
+
+def test_a_token_is_asked_of_the_service_account(world, fake):
+    fake.tokens["default-editor"] = "the-token"
+    found = world.client().token("ann", "default-editor", ["gateway.svc"], 600)
+    assert found == ("the-token", "2026-01-01T00:00:00Z")
+    with pytest.raises(MlstackError) as caught:
+        world.client().token("ann", "nobody", ["gateway.svc"], 600)
+    assert caught.value.code == "kube.not-found" and "ServiceAccount/ann/nobody" in caught.value.what
 
 
 def test_a_cluster_without_dex_says_so(world, fake):

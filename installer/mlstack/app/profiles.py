@@ -73,6 +73,8 @@ def add_profile(session: Session, name: str, owner: str, quota: Mapping[str, str
         except MlstackError as error:
             if error.code != "kube.conflict":
                 raise
+            if not _is_profile(session, kube.get(ResourceId("Namespace", name))):
+                raise _bad_name(f"there is a namespace '{name}' that is no profile of '{session.name}'") from None
             _change(session, kube, name, lambda found: _reopened(found, wanted))
     return _applied(session)
 
@@ -86,13 +88,22 @@ def _check_name(session: Session, name: str) -> None:
                 problem = f"the namespace '{name}' is that of stack {stack.name}"
     problem = problem or name_problem(name)
     if problem:
-        raise MlstackError(
-            "profiles.bad-name",
-            problem,
-            remedy="choose another name: lower-case letters, digits and dashes, at most 40",
-            exit_code=ExitCode.USAGE,
-        )
+        raise _bad_name(problem)
     _not_declared(session, name)
+
+
+def _bad_name(what: str) -> MlstackError:
+    return MlstackError(
+        "profiles.bad-name",
+        what,
+        remedy="choose another name: lower-case letters, digits and dashes, at most 40",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _is_profile(session: Session, obj: Object | None) -> bool:
+    labels = labels_of(obj) if obj else {}
+    return labels.get(LABEL_INSTANCE) == session.name and LABEL_PROFILE in labels
 
 
 def _not_declared(session: Session, name: str) -> None:
@@ -187,7 +198,7 @@ def _change(
     rid = ResourceId("Namespace", name)
     for attempt in range(TRIES):
         obj = kube.get(rid)
-        if obj is None or labels_of(obj).get(LABEL_INSTANCE) != session.name or LABEL_PROFILE not in labels_of(obj):
+        if obj is None or not _is_profile(session, obj):
             raise _unknown(session, kube, name, foreign=obj is not None)
         found = space_of(obj).profile
         if opened and found.removed:
