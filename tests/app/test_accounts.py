@@ -152,7 +152,12 @@ def test_purge_deletes_bucket_and_namespace_after_the_access(session):
     profiles.remove_profile(session, "p", purge=True)
     (first, *_), (second, actions) = session.ran
     assert (first, second) == ("up", "profiles remove")
-    assert [action.id for action in actions] == ["purge-bucket:profile-p", "delete:Namespace/p"]
+    assert [action.id for action in actions] == [
+        "purge-bucket:profile-p",
+        "delete:Secret/default/profile-p",
+        "delete:Namespace/p",
+    ]
+    assert actions[-1].needs == {"delete:Secret/default/profile-p"}, "while it is there the command can be repeated"
 
 
 def test_what_is_declared_is_not_changed_by_command(session):

@@ -84,14 +84,15 @@ def test_egress_can_be_closed(workshop: Workshop) -> None:
 
 
 def test_each_profile_has_bucket_and_key_of_its_own(shared: RenderedStack) -> None:
-    assert [(one.name, one.namespace, one.secret) for one in shared.buckets] == [
-        ("profile-ann", "ann", "object-store"),
-        ("profile-bob", "bob", "object-store"),
+    assert [(one.name, one.secret) for one in shared.buckets] == [
+        ("profile-ann", "profile-ann"),
+        ("profile-bob", "profile-bob"),
     ]
-    assert [(one.name, one.namespace, one.credential) for one in shared.secrets] == [
-        ("object-store", "ann", "profile-ann"),
-        ("object-store", "bob", "profile-bob"),
+    assert [(one.name, one.copies, one.credential) for one in shared.secrets] == [
+        ("profile-ann", ["ann"], "profile-ann"),
+        ("profile-bob", ["bob"], "profile-bob"),
     ]
+    assert shared.namespace not in ("ann", "bob"), "the key that counts is where no user of a profile can change it"
     repository = of_kind(shared, "ConfigMap", "ann")["artifact-repositories"]
     assert "bucket: profile-ann\n" in repository["data"]["profile"]
 

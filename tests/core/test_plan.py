@@ -199,19 +199,6 @@ def test_the_access_to_a_bucket_that_is_wanted_no_more_is_taken_away():
     assert ids(plan_up(wanted(one), replace(facts, inventory={"app": replace(before, ensured=())}))) == []
 
 
-def test_a_secret_may_be_in_another_namespace_of_the_stack():
-    one = stack(
-        "app",
-        obj("Namespace", "theirs"),
-        buckets=(BucketSpec(name="b", secret="k", namespace="theirs"),),
-        secrets=(SecretSpec(name="k", keys={"a": 22}, namespace="theirs"),),
-        providers={"object-store": {"a": "b"}},
-    )
-    plan = plan_up(wanted(one), Facts(READY_HOST, RUNNING))
-    assert needs(plan, "secret:theirs/k") == {"apply:Namespace/theirs"}
-    assert "secret:theirs/k" in needs(plan, "bucket:b:theirs/k")
-
-
 ANN = User("ann", "ann@lab", ("readers",))
 
 

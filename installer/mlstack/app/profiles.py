@@ -12,14 +12,13 @@ from mlstack.app import observing
 from mlstack.app.lifecycle import carry_out, run_plan
 from mlstack.app.people import ProfileSpace, email_of, labels_of, no_profile, space_of, spaces
 from mlstack.core.accounts import ContributorInfo, ProfileInfo
-from mlstack.core.actions import Delete, Plan, Report
+from mlstack.core.actions import Plan, Report
 from mlstack.core.desired import Facts, HostFacts
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import LABEL_INSTANCE, Object, ResourceId
 from mlstack.core.people import ANNOTATION_RECORD, LABEL_PROFILE, PROFILES, Member, Profile, Role
 from mlstack.core.peopleconfig import GROUP, NAME, name_problem
-from mlstack.core.plan_services import OBJECT_STORE, provider_of
-from mlstack.core.serviceactions import PurgeBucket
+from mlstack.core.plan_services import purge_actions
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
@@ -174,21 +173,9 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
     report = _applied(session)
     if not (purge and report.ok):
         return report
-    gone = Profile(name, "")
-    bucket = PurgeBucket(
-        id=f"purge-bucket:{gone.bucket}",
-        title=f"Delete bucket {gone.bucket} with its objects",
-        group=stack.name,
-        why="asked for",
-        bucket=gone.bucket,
-        provider=provider_of(stack, OBJECT_STORE),
-    )
-    rid = ResourceId("Namespace", name)
-    space = Delete(
-        id=f"delete:{rid}", title=f"Delete {rid}", group=stack.name, why="asked for", resource=rid, stack=stack.name
-    )
+    actions = purge_actions(stack, Profile(name, "").bucket, name)
     facts = Facts(HostFacts(), observing.observe_cluster(session))
-    return run_plan(session, "profiles remove", Plan(session.name, "profiles remove", (bucket, space)), facts)
+    return run_plan(session, "profiles remove", Plan(session.name, "profiles remove", actions), facts)
 
 
 def _change(

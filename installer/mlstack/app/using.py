@@ -42,7 +42,7 @@ def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bo
 def credentials(session: Session, name: str | None) -> list[Credential]:
     """The generated logins, or one of them. Raises ``credentials.unknown``."""
     offered = {
-        secret.credential: (stack, ResourceId("Secret", secret.name, secret.namespace or stack.namespace))
+        secret.credential: (stack, ResourceId("Secret", secret.name, stack.namespace))
         for stack in session.stacks
         for secret in stack.secrets
         if secret.credential

@@ -64,12 +64,13 @@ def add(
 ) -> ExitCode:
     """Makes a user, and a profile for them."""
     password = _password(session, password_stdin)
-    with session.work() as app:
+    with session.work(streaming=False) as app:
         made = app.add_user(user, email, groups, password)
-        # told at once: whatever happens to the profile, the user is there
-        _tell(session, made, f"User '{made.user.name}' is added; the login is {made.user.email}.")
-        if no_profile or not made.profile_possible:
-            return ExitCode.OK
+    # told at once: whatever happens to the profile, the user is there
+    _tell(session, made, f"User '{made.user.name}' is added; the login is {made.user.email}.")
+    if no_profile or not made.profile_possible:
+        return ExitCode.OK
+    with session.work() as app:
         report = app.add_profile(user, user, {})
     code = session.finish(report, resume=f"profiles add {user} --owner {user}")
     if report.ok:

@@ -47,17 +47,16 @@ def _each(specs: Sequence[Spec], context: Mapping[str, Any]) -> Iterator[tuple[S
 
 def _named(spec: Spec, templates: Templates, where: str, context: Mapping[str, Any]) -> Spec:
     """The specification for one thing. Raises MlstackError stack.bad-name when an expression gives no DNS label."""
-    named = {"name": templates.value(spec.name, where, context), "each": ""}
-    if spec.namespace:
-        named["namespace"] = templates.value(spec.namespace, where, context)
-    for field in ("name", "namespace"):
-        text = str(named.get(field, ""))
-        if field in named and not _LABEL.fullmatch(text):
+    named = {"name": str(templates.value(spec.name, where, context))}
+    if isinstance(spec, BucketSpec) and spec.secret:
+        named["secret"] = str(templates.value(spec.secret, where, context))
+    for text in named.values():
+        if not _LABEL.fullmatch(text):
             raise MlstackError(
                 "stack.bad-name",
-                f"'{text}' cannot be the {field} of a Secret or bucket",
+                f"'{text}' cannot be the name of a Secret or bucket",
                 remedy="correct the expression: it has to give lower-case letters, digits and dashes, at most 63",
                 place=Place(where),
                 exit_code=ExitCode.USAGE,
             )
-    return spec.model_copy(update=named)
+    return spec.model_copy(update={**named, "each": ""})

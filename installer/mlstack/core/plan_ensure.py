@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 
 def _places(stack: RenderedStack, spec: SecretSpec) -> list[ResourceId]:
-    first = spec.namespace or stack.namespace
-    return [secret_id(namespace, spec.name) for namespace in dict.fromkeys([first, *spec.copies])]
+    return [secret_id(namespace, spec.name) for namespace in dict.fromkeys([stack.namespace, *spec.copies])]
 
 
 def generated(stack: RenderedStack) -> list[Object]:
@@ -43,12 +42,12 @@ def plan_secrets(
         if absent:
             needs = cluster | {namespaces[rid.namespace] for rid in places if rid.namespace in namespaces}
             action = GenerateSecret(
-                id=f"secret:{places[0].namespace}/{spec.name}",
+                id=f"secret:{stack.namespace}/{spec.name}",
                 title=f"Generate {absent[0]}",
                 group=stack.name,
                 needs=frozenset(needs),
                 why=f"{', '.join(map(str, absent))} absent",
-                namespace=places[0].namespace,
+                namespace=stack.namespace,
                 name=spec.name,
                 stack=stack.name,
                 keys=spec.keys,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from mlstack.core.actions import Action, EnsureBucket, EnsureDatabase
+from mlstack.core.actions import Action, Delete, EnsureBucket, EnsureDatabase
 from mlstack.core.desired import Facts, RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import ResourceId
 from mlstack.core.people import IDENTITY_PROVIDER
-from mlstack.core.serviceactions import EnsureUser, RemoveUser, RevokeBucket
+from mlstack.core.serviceactions import EnsureUser, PurgeBucket, RemoveUser, RevokeBucket
 
 OBJECT_STORE = "object-store"
 BUCKET, USER = "bucket:", "user:"
@@ -24,7 +24,7 @@ def secret_id(namespace: str, name: str) -> ResourceId:
 def wanted_of(stack: RenderedStack) -> Iterator[tuple[Action, ResourceId | None, str]]:
     """(action, the Secret it reads, the capability it asks) of everything the stack wants."""
     for bucket in stack.buckets:
-        secret = secret_id(bucket.namespace or stack.namespace, bucket.secret) if bucket.secret else None
+        secret = secret_id(stack.namespace, bucket.secret) if bucket.secret else None
         ensure = EnsureBucket(
             id=f"{BUCKET}{bucket.name}" + (f":{secret.namespace}/{bucket.secret}" if secret else ""),
             title=f"Ensure bucket {bucket.name}",
@@ -106,6 +106,31 @@ def dropped(stack: RenderedStack, before: Collection[str], wanted: Collection[st
                 provider=provider_of(stack, OBJECT_STORE),
                 secret=secret_id(namespace, secret),
             )
+
+
+def purge_actions(stack: RenderedStack, bucket: str, namespace: str) -> tuple[Action, ...]:
+    """What deletes a bucket, its key and a namespace; the namespace last: while it is there the purge can be repeated."""
+    first = PurgeBucket(
+        id=f"purge-{BUCKET}{bucket}",
+        title=f"Delete bucket {bucket} with its objects",
+        group=stack.name,
+        why="asked for",
+        bucket=bucket,
+        provider=provider_of(stack, OBJECT_STORE),
+    )
+    actions: list[Action] = [first]
+    for rid in (secret_id(stack.namespace, bucket), ResourceId("Namespace", namespace)):
+        delete = Delete(
+            id=f"delete:{rid}",
+            title=f"Delete {rid}",
+            group=stack.name,
+            needs=frozenset({actions[-1].id}),
+            why="asked for",
+            resource=rid,
+            stack=stack.name,
+        )
+        actions.append(delete)
+    return tuple(actions)
 
 
 def provider_of(stack: RenderedStack, capability: str) -> Mapping[str, str]:

@@ -19,8 +19,7 @@ class SecretSpec(Strict):
     """A Secret generated once and kept in the cluster only. keys: key -> length in letters and digits (>= 22: >= 128 bit).
 
     copies: further namespaces that get it, and literals' values: Jinja2; a copy that renders to a list is spread.
-    each: one for every profile that is there; name, namespace and credential may then use ``profile``.
-    namespace: where it is; empty: the stack's own.
+    each: one for every profile that is there; name, copies, literals and credential may then use ``profile``.
     """
 
     name: MaybeTemplate
@@ -29,19 +28,17 @@ class SecretSpec(Strict):
     copies: list[str] = []
     credential: str = ""
     """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
-    namespace: str = ""
     each: Each = ""
 
 
 class BucketSpec(Strict):
     """A bucket wanted in the ``object-store``; secret: a generated Secret (accesskey, secretkey) of a user confined to it.
 
-    namespace, each: as of SecretSpec; namespace is the Secret's.
+    each: one for every profile that is there; name and secret may then use ``profile``.
     """
 
     name: MaybeTemplate
     secret: str = ""
-    namespace: str = ""
     each: Each = ""
 
 
