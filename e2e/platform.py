@@ -50,14 +50,14 @@ class Platform:
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self.env}
 
-    def cli(self, *args: str, timeout: float = 600, check: bool = True) -> Run:
+    def cli(self, *args: str, timeout: float = 600, check: bool = True, stdin: str = "") -> Run:
         done = subprocess.run(
             self.argv(*args),
             capture_output=True,
             text=True,
             timeout=timeout,
             env=self.environment(),
-            stdin=subprocess.DEVNULL,
+            input=stdin,
         )
         run = Run(done.returncode, done.stdout, done.stderr)
         assert not check or run.code == 0, (
@@ -95,6 +95,12 @@ class Platform:
     def credential(self, name: str) -> dict[str, str]:
         items = self.cli("credentials", name, "--json").json()["items"]
         return dict(items[0]["values"])
+
+    def provides(self, capability: str) -> bool:
+        """Whether an installed stack provides the capability."""
+        installed = {stack["name"] for stack in self.status()["stacks"]}
+        stacks = self.cli("stack", "list", "--json").json()["items"]
+        return any(capability in stack["provides"] for stack in stacks if stack["name"] in installed)
 
     def hello(self) -> dict[str, Any]:
         """The result of the smallest sample, which tells where samples run."""
