@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import base64
 import secrets
-import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-import httpx
 import kubernetes
 import pytest
 
+from e2e.browser import Browser
 from e2e.platform import Platform, finished
-
-LOGIN_FIELD = 'name="password"'
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,50 +21,15 @@ def _logins(platform: Platform) -> None:
         pytest.skip("the platform has no identity provider (profile standard has one)")
 
 
-class Browser:
-    """Follows redirects and keeps cookies, as a browser does. The gateway's name leads to this host whatever resolves it."""
-
-    def __init__(self, platform: Platform, core: kubernetes.client.CoreV1Api) -> None:
-        found = core.read_namespaced_secret(f"mlstack-ca-{platform.name}", "mlstack-system")
-        authority = base64.b64decode(found.data["tls.crt"]).decode()
-        url = urlsplit(platform.endpoint("gateway"))
-        self.host, self.port = f"{platform.name}.localhost", url.port or 443
-        self.client = httpx.Client(
-            verify=ssl.create_default_context(cadata=authority), trust_env=False, timeout=20, follow_redirects=False
-        )
-
-    def send(self, method: str, path: str, headers: dict[str, str] | None = None, **more) -> httpx.Response:
-        """One request, without following."""
-        return self.client.request(
-            method,
-            f"https://127.0.0.1:{self.port}{path}",
-            headers={"Host": f"{self.host}:{self.port}", "Accept": "text/html", **(headers or {})},
-            extensions={"sni_hostname": self.host},
-            **more,
-        )
-
-    def go(self, method: str, path: str, **more) -> tuple[str, httpx.Response]:
-        """The path where the redirects end, and the answer there."""
-        answer = self.send(method, path, **more)
-        for _ in range(12):
-            if not answer.is_redirect:
-                return path, answer
-            target = urlsplit(answer.headers["location"])
-            assert target.hostname in (None, self.host), f"led away to {target.hostname}"
-            path = target.path + (f"?{target.query}" if target.query else "")
-            answer = self.send("GET", path)
-        raise AssertionError(f"a redirect loop at {path}")
-
-    def login(self, name: str, password: str) -> bool:
-        """Logs in at the form that stands before ``/``; whether the form is gone then."""
-        path, form = self.go("GET", "/")
-        assert LOGIN_FIELD in form.text, f"{path} answers {form.status_code} without a login form"
-        _, answer = self.go("POST", path, data={"login": name, "password": password})
-        return LOGIN_FIELD not in answer.text and answer.status_code not in (401, 403)
+def browser(platform: Platform, core: kubernetes.client.CoreV1Api) -> Browser:
+    routed = {item["name"]: item["routed"] for item in platform.status()["endpoints"]}
+    found = core.read_namespaced_secret(f"mlstack-ca-{platform.name}", "mlstack-system")
+    return Browser(routed["gateway"], base64.b64decode(found.data["tls.crt"]).decode())
 
 
 def opens(platform: Platform, core: kubernetes.client.CoreV1Api, email: str, password: str) -> bool:
-    return Browser(platform, core).login(email, password)
+    """Whether the login leads away from the identity provider's form, back to the platform."""
+    return not browser(platform, core).login(email, password).request.url.path.startswith("/dex/")
 
 
 @contextmanager
@@ -147,14 +108,14 @@ def test_a_token_is_for_the_gateway_and_of_the_users_own_profile(
         try:
             token = platform.cli("users", "token", name, "--duration", "10m", "--json").json()
             assert token["account"] == f"system:serviceaccount:{name}:default-editor"
-            browser = Browser(platform, core)
-            assert browser.send("GET", "/", {"Authorization": f"Bearer {token['token']}"}).status_code not in (
+            client = browser(platform, core)
+            assert client.get("/", authorization=f"Bearer {token['token']}").status_code not in (
                 302,
                 401,
                 403,
             )
             foreign = platform.cli("users", "token", name, "--audience", "somebody-else").out.strip()
-            assert browser.send("GET", "/", {"Authorization": f"Bearer {foreign}"}).status_code in (401, 403)
+            assert client.get("/", authorization=f"Bearer {foreign}").status_code in (401, 403)
         finally:
             platform.cli("profiles", "remove", name, "--purge", "--yes")
         assert "users.no-profile" in platform.cli("users", "token", name, check=False).err

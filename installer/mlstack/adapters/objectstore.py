@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from mlstack.core.errors import MlstackError
 
+_LOCK = threading.Lock()
 ACTIONS_ON_BUCKET = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
 ACTIONS_ON_OBJECTS = [
     "s3:GetObject",
@@ -52,6 +54,7 @@ class MinioStore:
 
     def remove_user(self, access_key: str) -> bool:
         """Removes a user; False when there was none. Raises MlstackError objectstore.failed."""
+        _load_sdk()
         from minio.error import MinioAdminException
 
         def remove() -> bool:
@@ -67,6 +70,7 @@ class MinioStore:
 
     def remove_bucket(self, bucket: str) -> bool:
         """Deletes a bucket with every object and version in it; False when there was none. Raises objectstore.failed."""
+        _load_sdk()
         from minio.deleteobjects import DeleteObject
 
         client = self._client()
@@ -85,11 +89,13 @@ class MinioStore:
         return bool(self._told(remove, f"the deletion of bucket {bucket}"))
 
     def _client(self) -> Any:
+        _load_sdk()
         from minio import Minio
 
         return Minio(self._endpoint, access_key=self._access_key, secret_key=self._secret_key, secure=False)
 
     def _admin(self) -> Any:
+        _load_sdk()
         from minio.credentials.providers import StaticProvider
         from minio.minioadmin import MinioAdmin
 
@@ -97,6 +103,7 @@ class MinioStore:
         return MinioAdmin(endpoint=self._endpoint, credentials=keys, secure=False)
 
     def _told(self, work: Callable[[], Any], about: str) -> Any:
+        _load_sdk()
         from minio.error import MinioAdminException, MinioException
         from urllib3.exceptions import HTTPError
 
@@ -109,6 +116,16 @@ class MinioStore:
                 why=_reason(error),
                 remedy="Check the object store (`mlstack status`, `mlstack logs minio`), then run `mlstack up` again.",
             ) from None
+
+
+def _load_sdk() -> None:
+    """Imports the whole SDK under a lock: two threads that import its parts at once meet half-made modules."""
+    with _LOCK:
+        import minio
+        import minio.credentials.providers
+        import minio.deleteobjects
+        import minio.error
+        import minio.minioadmin  # noqa: F401 - imported for those who come after
 
 
 def _reason(error: Exception) -> str:

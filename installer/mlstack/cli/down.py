@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from mlstack.cli.frame import command as make_command
 from mlstack.cli.session import Session
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.errors import ExitCode
 
 HELP = """Remove the platform from this machine.
 
@@ -33,15 +31,9 @@ def command(session: Session, purge: bool, undo_host: bool, yes: bool) -> ExitCo
         name = app.config.config.name
         lines = [f"All data of '{name}' will be deleted: objects, databases, results of runs."] if purge else []
         lines += ["The container engine and all else that mlstack installed on this machine go."] if undo_host else []
-        if lines and not session.confirm(f"Remove '{name}' like that?", lines, yes=yes, unattended=False):
-            answered = sys.stdin.isatty() and not session.options.json
-            raise MlstackError(
-                "cli.not-confirmed",
-                "nothing was deleted",
-                why="the answer was no" if answered else "there is no terminal to ask on",
-                remedy="give --yes if you are sure, or leave out --purge and --undo-host",
-                exit_code=ExitCode.USAGE,
-            )
+        if lines:
+            remedy = "give --yes if you are sure, or leave out --purge and --undo-host"
+            session.require_yes(f"Remove '{name}' like that?", lines, yes=yes, remedy=remedy)
         report = app.down(purge, undo_host)
     flags = f"{' --purge' if purge else ''}{' --undo-host' if undo_host else ''}{' --yes' if lines else ''}"
     code = session.finish(report, resume=f"down{flags}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from mlstack.cli import show
@@ -107,15 +105,7 @@ def remove(session: Session, space: str, purge: bool, yes: bool) -> ExitCode:
     with session.work() as app:
         lines = [f"Owner and contributors lose access to '{space}'."]
         lines += [f"All that is in it will be deleted: pods, volumes, bucket profile-{space}."] if purge else []
-        if not session.confirm(f"Remove profile '{space}'?", lines, yes=yes, unattended=False):
-            asked = sys.stdin.isatty() and not session.options.json
-            raise MlstackError(
-                "cli.not-confirmed",
-                "nothing was removed",
-                why="the answer was no" if asked else "there is no terminal to ask on",
-                remedy="give --yes if you are sure",
-                exit_code=ExitCode.USAGE,
-            )
+        session.require_yes(f"Remove profile '{space}'?", lines, yes=yes, remedy="give --yes if you are sure")
         report = app.remove_profile(space, purge)
     end = "deleted with its data" if purge else "removed; its data is kept"
     return _end(

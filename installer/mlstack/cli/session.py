@@ -138,6 +138,19 @@ class Session:
             sys.stderr.flush()
             return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def require_yes(self, question: str, lines: Sequence[str], *, yes: bool, remedy: str) -> None:
+        """As ``confirm`` for what cannot be taken back. Raises ``cli.not-confirmed``, also where nobody can be asked."""
+        if self.confirm(question, lines, yes=yes, unattended=False):
+            return
+        asked = sys.stdin.isatty() and not self.options.json
+        raise MlstackError(
+            "cli.not-confirmed",
+            "nothing was deleted",
+            why="the answer was no" if asked else "there is no terminal to ask on",
+            remedy=remedy,
+            exit_code=ExitCode.USAGE,
+        )
+
     def finish(self, report: Report, *, resume: str) -> ExitCode:
         """Tells what failed, and what to do to go on; the exit code of a run. resume: the command that goes on."""
         from mlstack.cli.failures import from_outcome

@@ -21,8 +21,7 @@ class SecretSpec(Strict):
     copies: further namespaces that get it, values of literals and of given: Jinja2; a copy that renders to a list is spread.
     given: key -> reference (``env:NAME``, ``file:/path``) to a secret of the user's, read when the Secret is made and, where
     it can be read, compared at each ``up``.
-    each: one for every profile that is there; name, namespace and credential may then use ``profile``.
-    namespace: where it is; empty: the stack's own.
+    each: one for every profile that is there; name, copies, literals and credential may then use ``profile``.
     """
 
     name: MaybeTemplate
