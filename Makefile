@@ -10,7 +10,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help up setup setup-dev check test unit e2e fix bench docs clean
+.PHONY: help up setup setup-dev check test unit e2e fix browser bench docs clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ test: setup-dev ## everything CI runs: checks, unit, contract and engine tests, 
 	$(MAKE) --no-print-directory check
 	$(BIN)/pytest tests
 	$(MAKE) --no-print-directory e2e
+
+browser: setup-dev ## a Chromium for the tests of pages, unpacked into the user's cache (Debian and Ubuntu)
+	$(BIN)/python -m e2e.chromium
 
 bench: setup-dev ## measure on the platform that is up and write docs/benchmarks.md (ARGS="start apply", ARGS=cold)
 	$(BIN)/python -m bench $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlstack.core.model import Object
@@ -83,6 +84,13 @@ def _profile(space: Object, bindings: list[Object], user: User) -> Profile | Non
 
 
 def _names(binding: Object, user: User) -> bool:
-    """True when a binding is for the user or for a group the user is in."""
-    subjects = {(subject.get("kind"), subject.get("name")) for subject in binding.get("subjects") or []}
+    """True when a binding is for the user, a group the user is in, or the service account that the user is."""
+    subjects = {_subject(subject) for subject in binding.get("subjects") or []}
     return bool(subjects & {("User", user.name), *(("Group", group) for group in user.groups)})
+
+
+def _subject(subject: Mapping[str, str]) -> tuple[str, str]:
+    """(``User`` or ``Group``, name); a service account is a user with a name of its own form, as in its tokens."""
+    if subject["kind"] == "ServiceAccount":
+        return "User", f"system:serviceaccount:{subject['namespace']}:{subject['name']}"
+    return subject["kind"], subject["name"]

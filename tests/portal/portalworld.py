@@ -201,7 +201,7 @@ def share(name: str, who: str, role: str, kind: str = "User") -> dict[str, Any]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "metadata": {"name": f"profile-{role}", "namespace": name},
         "roleRef": {"kind": "ClusterRole", "name": f"mlstack-profile-{role}"},
-        "subjects": [{"kind": kind, "name": who}],
+        "subjects": [{"kind": kind, "name": who, **({"namespace": name} if kind == "ServiceAccount" else {})}],
     }
 
 
