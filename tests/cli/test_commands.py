@@ -3,6 +3,7 @@
 import os
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from fakeapp import CANARY, HOST_CHANGES
@@ -58,6 +59,12 @@ CASES = [
     Case("profiles remove ann --purge --yes", ("remove_profile", "ann", True), ("deleted with its data",)),
     Case("credentials", ("credentials", None), ("username  admin", CANARY), "Credentials"),
     Case("credentials minio", ("credentials", "minio"), (CANARY,), "Credentials"),
+    Case("certs show", ("certificates",), ("lab.localhost", "2027-11-01", "CC:DD"), "Certificates"),
+    Case("certs show", ("certificates",), ("it ended 3 days ago", "mlstack certs rotate"), "Certificates", 4, {"fails": True}),
+    Case("certs rotate", ("rotate", False), ("New certificates",)),
+    Case("certs rotate --ca", ("rotate", True), ("trust it anew", "mlstack certs trust")),
+    Case("certs trust", ("trust", None), ("/state/ca.crt", "AA:BB", "Plan 9 (old):", "undo: distrust"), "Trust"),
+    Case("certs trust --export my.crt", ("trust", Path("my.crt")), ("my.crt",), "Trust"),
     Case("doctor", ("doctor", False), ("cores: 2", "do: x", "0 failed, 1 warning"), "Checks"),
     Case("doctor --fix", ("doctor", True), ("taken by nginx", "do: free it", "1 failed"), "Checks", 3, {"fails": True}),
     Case("stack list", ("stacks",), ("minio", "Objects"), "Stacks"),

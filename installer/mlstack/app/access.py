@@ -1,0 +1,36 @@
+"""The use cases around access to the platform: certificates, connections, why a request is let in. Part of ``Application``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlstack.app.session import Session
+    from mlstack.core.accessresults import CertificateInfo, Trust
+    from mlstack.core.actions import Report
+
+
+class AccessUseCases:
+    """Imports happen inside, so that a command loads only what it uses."""
+
+    _session: Session
+
+    def certificates(self) -> Sequence[CertificateInfo]:
+        """The authority and every certificate."""
+        from mlstack.app.certs import show
+
+        return show(self._session)
+
+    def rotate_certificates(self, authority: bool) -> Report:
+        """Issues every certificate anew."""
+        from mlstack.app.certs import rotate
+
+        return rotate(self._session, authority)
+
+    def trust(self, target: Path | None) -> Trust:
+        """How to trust the authority."""
+        from mlstack.app.certs import trust
+
+        return trust(self._session, target)
