@@ -65,6 +65,10 @@ CASES = [
     Case("certs rotate --ca", ("rotate", True), ("trust it anew", "mlstack certs trust")),
     Case("certs trust", ("trust", None), ("/state/ca.crt", "AA:BB", "Plan 9 (old):", "undo: distrust"), "Trust"),
     Case("certs trust --export my.crt", ("trust", Path("my.crt")), ("my.crt",), "Trust"),
+    Case("connect", ("connections",), ("s3", "https://s3.lab.localhost/", "credential"), "Connections"),
+    Case("connect s3", ("connect", "s3", "", "", "", 3600), ("through the gateway", "mlstack credentials minio"), "Connection"),
+    Case("connect s3 --print env", ("connect", "s3", "env", "", "", 3600), (f"export KEY={CANARY}",), "Connection"),
+    Case("connect s3 --print curl --via host --account a/b --seconds 600", ("connect", "s3", "curl", "host", "a/b", 600)),
     Case("doctor", ("doctor", False), ("cores: 2", "do: x", "0 failed, 1 warning"), "Checks"),
     Case("doctor --fix", ("doctor", True), ("taken by nginx", "do: free it", "1 failed"), "Checks", 3, {"fails": True}),
     Case("stack list", ("stacks",), ("minio", "Objects"), "Stacks"),
@@ -231,7 +235,7 @@ def test_interrupts_end_with_130(mlstack):
     assert ran.code == 130 and "Traceback" not in ran.err
 
 
-SHOWING = ("credentials", "users add", "users passwd", "users token")
+SHOWING = ("credentials", "users add", "users passwd", "users token", "connect s3 --print")
 """Commands that are there to print a secret once."""
 
 
@@ -275,3 +279,11 @@ def test_help_lists_every_command_in_both_ways_of_asking(mlstack):
 def test_completion_scripts(mlstack, shell):
     ran = mlstack("completion", shell)
     assert ran.code == 0 and "_MLSTACK_COMPLETE" in ran.out
+
+
+def test_connect_shows_a_secret_only_when_asked(mlstack):
+    for line in ("connect", "connect s3", "connect s3 --json"):
+        assert CANARY not in mlstack(*line.split()).out
+    assert CANARY in mlstack("connect", "s3", "--print", "env", "--json").lines[-1]["text"]
+    assert mlstack("connect", "--print", "env").code == ExitCode.USAGE
+    assert mlstack("connect", "s3", "--seconds", "5").code == ExitCode.USAGE

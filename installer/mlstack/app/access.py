@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
-    from mlstack.core.accessresults import CertificateInfo, Trust
+    from mlstack.core.accessrequests import Ask
+    from mlstack.core.accessresults import CertificateInfo, Connection, Trust
     from mlstack.core.actions import Report
 
 
@@ -34,3 +35,15 @@ class AccessUseCases:
         from mlstack.app.certs import trust
 
         return trust(self._session, target)
+
+    def connections(self) -> Sequence[Connection]:
+        """What can be connected to."""
+        from mlstack.app.connecting import connections
+
+        return connections(self._session)
+
+    def connect(self, ask: Ask) -> Connection:
+        """A client's set-up for one endpoint."""
+        from mlstack.app.connecting import connect
+
+        return connect(self._session, ask)

@@ -17,6 +17,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "profiles": ("profiles", "List, add, share and remove profiles: namespaces of users."),
     },
     "Access": {
+        "connect": ("connect", "Set up a client of an endpoint: variables, Python, curl."),
         "certs": ("certs", "Show, renew and trust the platform's certificates."),
     },
     "When something is wrong": {

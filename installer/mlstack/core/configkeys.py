@@ -27,8 +27,10 @@ OTHER = {
     "MLSTACK_UI": "`true` or `false`: whether `mlstack up` shows its landing page, as `--ui` and `--no-ui`.",
 }
 """Variables that are no configuration value."""
-RESERVED = ("MLSTACK_TEST_", "MLSTACK_E2E_", "MLSTACK_BENCH_")
-"""Prefixes of the project's own suites; never reported as unknown."""
+CLIENT = ("MLSTACK_URL", "MLSTACK_TOKEN", "MLSTACK_CA", "MLSTACK_HOST", "MLSTACK_PORT", "MLSTACK_LOGIN_")
+"""What ``mlstack connect`` sets for programs of one's own, and never reads."""
+RESERVED = ("MLSTACK_TEST_", "MLSTACK_E2E_", "MLSTACK_BENCH_", *CLIENT)
+"""Beginnings of names that are for others, such as the project's own suites; never reported as unknown."""
 _FIXED = ("apiVersion", "kind")
 _PART = re.compile(r'(?:^|\.)(?:"(?P<quoted>[^"]+)"|(?P<name>[^.\[\]"=]+))|\[(?P<index>[0-9]+)\]')
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
