@@ -1,5 +1,6 @@
 """Every command with the played app: what it asks of the app, what it prints where, and its exit code."""
 
+import io
 import os
 import stat
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import pytest
 from fakeapp import CANARY, HOST_CHANGES
 
 from mlstack.cli.commands import help_text, modules
+from mlstack.core.accessrequests import Question
 from mlstack.core.errors import ExitCode, MlstackError, Place, Problems
 
 
@@ -69,6 +71,8 @@ CASES = [
     Case("connect s3", ("connect", "s3", "", "", "", 3600), ("through the gateway", "mlstack credentials minio"), "Connection"),
     Case("connect s3 --print env", ("connect", "s3", "env", "", "", 3600), (f"export KEY={CANARY}",), "Connection"),
     Case("connect s3 --print curl --via host --account a/b --seconds 600", ("connect", "s3", "curl", "host", "a/b", 600)),
+    Case("auth explain /x", ("explain", Question(url="/x")), ("AuthorizationPolicy/gate/login", "302 (login)"), "Explanation"),
+    Case("auth explain /x --check", ("explain", Question(url="/x", check=True)), ("does NOT hold",), "Explanation", 1),
     Case("doctor", ("doctor", False), ("cores: 2", "do: x", "0 failed, 1 warning"), "Checks"),
     Case("doctor --fix", ("doctor", True), ("taken by nginx", "do: free it", "1 failed"), "Checks", 3, {"fails": True}),
     Case("stack list", ("stacks",), ("minio", "Objects"), "Stacks"),
@@ -287,3 +291,19 @@ def test_connect_shows_a_secret_only_when_asked(mlstack):
     assert CANARY in mlstack("connect", "s3", "--print", "env", "--json").lines[-1]["text"]
     assert mlstack("connect", "--print", "env").code == ExitCode.USAGE
     assert mlstack("connect", "s3", "--seconds", "5").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "line", ["--as a --check", "--as a --token t", "-H nocolon", "--token -", "--nonsense"], ids=lambda line: line
+)
+def test_auth_explain_refuses_what_makes_no_sense(mlstack, monkeypatch, line):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert mlstack("auth", "explain", "/", *line.split()).code == ExitCode.USAGE
+
+
+def test_auth_explain_reads_a_token_from_standard_input(mlstack, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{CANARY}\n"))
+    ran = mlstack("auth", "explain", "/", "--token", "-", "-H", "Accept: a: b")
+    ((_, question),) = [call for call in ran.calls if call[0] == "explain"]
+    assert (question.token, dict(question.headers)) == (CANARY, {"Accept": "a: b"})
+    assert CANARY not in repr(question) + ran.out

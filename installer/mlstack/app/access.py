@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
-    from mlstack.core.accessrequests import Ask
+    from mlstack.core.accessrequests import Ask, Question
     from mlstack.core.accessresults import CertificateInfo, Connection, Trust
     from mlstack.core.actions import Report
+    from mlstack.core.authzresult import Explanation
 
 
 class AccessUseCases:
@@ -47,3 +48,9 @@ class AccessUseCases:
         from mlstack.app.connecting import connect
 
         return connect(self._session, ask)
+
+    def explain(self, question: Question) -> Explanation:
+        """Why the gateway answers a request as it does."""
+        from mlstack.app.explaining import explain
+
+        return explain(self._session, question)

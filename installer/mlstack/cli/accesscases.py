@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from mlstack.core.accessrequests import Ask
+from mlstack.core.accessrequests import Ask, Question
 from mlstack.core.accessresults import CertificateInfo, Connection, Trust
 from mlstack.core.actions import Report
+from mlstack.core.authzresult import Explanation
 
 
 class AccessApp(Protocol):
@@ -19,3 +20,4 @@ class AccessApp(Protocol):
     def trust(self, target: Path | None) -> Trust: ...
     def connections(self) -> Sequence[Connection]: ...
     def connect(self, ask: Ask) -> Connection: ...
+    def explain(self, question: Question) -> Explanation: ...

@@ -18,6 +18,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Access": {
         "connect": ("connect", "Set up a client of an endpoint: variables, Python, curl."),
+        "auth": ("auth", "Say why the gateway lets a request in, or not."),
         "certs": ("certs", "Show, renew and trust the platform's certificates."),
     },
     "When something is wrong": {

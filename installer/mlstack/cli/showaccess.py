@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mlstack.cli.show import table
 from mlstack.core.accessresults import CertificateInfo, Connection, Trust
-from mlstack.core.authzresult import Explanation
+from mlstack.core.authzresult import SILENT, Explanation
 
 
 def certificate_lines(found: Sequence[CertificateInfo], rotate: str) -> list[str]:
@@ -83,9 +83,14 @@ def explanation_lines(found: Explanation) -> list[str]:
     status = f"{found.status}" if found.status else "as the service says"
     lines += ["", f"answer: {status} ({found.decision.value})"]
     lines += [f"identity: {found.user}"] if found.user else []
-    lines += [f"not looked at: {point}" for point in found.open_points]
+    lines += [f"not looked at: {', '.join(found.open_points)}"] if found.open_points else []
     if found.answer:
         who = "the service" if found.answer.by_service else "the gateway"
+        who += (
+            ", since the service does not answer"
+            if found.answer.status in SILENT and not found.answer.by_service
+            else ""
+        )
         reason = f", '{found.answer.reason}'" if found.answer.reason else ""
         target = f" -> {found.answer.location}" if found.answer.location else ""
         lines += [f"really:  {found.answer.status} from {who}{target}{reason}"]

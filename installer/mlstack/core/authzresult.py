@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+SILENT = (502, 503, 504)
+"""What a gateway answers in the place of a service that it let a request on to and that does not answer."""
+
 
 class Decision(StrEnum):
     """Who answers. SERVICE: what stands behind the route, with a status of its own; the others are the gateway's."""
@@ -58,5 +61,5 @@ class Explanation:
         if self.answer is None:
             return True
         if self.decision is Decision.SERVICE:
-            return self.answer.by_service
+            return self.answer.by_service or self.answer.status in SILENT
         return not self.answer.by_service and self.answer.status == self.status
