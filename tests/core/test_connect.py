@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from mlstack.core.clients import SCHEMES, Target
+from mlstack.core.configkeys import from_environment
 from mlstack.core.connect import FORMS, TRUST_VARIABLES, environment
 from mlstack.core.errors import ExitCode, MlstackError
 
@@ -74,3 +75,9 @@ def test_a_target_shows_no_secret():
     shown = repr(target(token=TOKEN))
     assert SECRET not in shown
     assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_what_is_set_for_clients_does_not_disturb_later_commands(scheme):
+    found, problems = from_environment(environment(target(scheme, token=TOKEN, **SECURE)))
+    assert (found, problems) == ([], [])
