@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlstack.core import events as ev
+from mlstack.core.accessresults import CertificateInfo, Connection, Trust, TrustStep
 from mlstack.core.accounts import ContributorInfo, ProfileInfo, TokenInfo, UserChanged, UserInfo
 from mlstack.core.actions import Apply, ObtainImage, Outcome, Plan, Report, Result, Wait
+from mlstack.core.authzresult import Answer, Decision, Explanation, Step
 from mlstack.core.configlayers import Given, resolve
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import ClusterState, LogFile, ResourceId
@@ -270,6 +272,56 @@ class FakeApp:
         return [
             Credential(name="minio", stack="minio", url=ENDPOINT.url, values={"username": "admin", "password": CANARY})
         ]
+
+    def certificates(self):
+        self._called("certificates")
+        common = {
+            "begins": "2026-11-01T00:00:00+00:00",
+            "ends": "2027-11-01T00:00:00+00:00",
+            "issuer": "CN=mlstack lab",
+        }
+        return [
+            CertificateInfo(name="authority", stack="", names=(), fingerprint="AA:BB", **common),
+            CertificateInfo(
+                name="Secret/gate/tls", stack="gate", names=("lab.localhost",), fingerprint="CC:DD",
+                fault="it ended 3 days ago" if self.fails else "", **common,
+            ),
+        ]  # fmt: skip
+
+    def rotate_certificates(self, authority):
+        self._called("rotate", authority)
+        return Report((Outcome("certificate:gate/tls", Result.DONE, changed=True),))
+
+    def trust(self, target):
+        self._called("trust", target)
+        steps = (TrustStep(system="Plan 9", commands=("trust ca.crt",), undo="distrust ca.crt", note="old"),)
+        return Trust(
+            authority=target or Path("/state/ca.crt"), bundle=Path("/state/all.crt"), fingerprint="AA:BB",
+            ends="2036-11-01T00:00:00+00:00", steps=steps,
+        )  # fmt: skip
+
+    def connections(self):
+        self._called("connections")
+        return [self._connection("")]
+
+    def connect(self, ask):
+        self._called("connect", ask.name, ask.form, ask.via, ask.account, ask.seconds)
+        return self._connection(ask.form)
+
+    def _connection(self, form):
+        return Connection(
+            name="s3", stack="minio", scheme="s3", url="https://s3.lab.localhost/", via="gateway", login="credential",
+            credential="minio", authority="/state/ca.crt", form=form, text=f"export KEY={CANARY}" if form else "",
+            environment={"KEY": CANARY} if form else {}, doc="S3 API",
+        )  # fmt: skip
+
+    def explain(self, question):
+        self._called("explain", question)
+        answer = Answer(status=200, by_service=True) if question.check else None
+        return Explanation(
+            url=question.url, path="/x", decision=Decision.LOGIN, status=302,
+            steps=(Step(by="AuthorizationPolicy/gate/login", text="no token -> login page"),), answer=answer,
+        )  # fmt: skip
 
     def doctor(self, fix):
         self._called("doctor", fix)

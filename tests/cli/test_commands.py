@@ -1,13 +1,16 @@
 """Every command with the played app: what it asks of the app, what it prints where, and its exit code."""
 
+import io
 import os
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from fakeapp import CANARY, HOST_CHANGES
 
 from mlstack.cli.commands import help_text, modules
+from mlstack.core.accessrequests import Question
 from mlstack.core.errors import ExitCode, MlstackError, Place, Problems
 
 
@@ -58,6 +61,18 @@ CASES = [
     Case("profiles remove ann --purge --yes", ("remove_profile", "ann", True), ("deleted with its data",)),
     Case("credentials", ("credentials", None), ("username  admin", CANARY), "Credentials"),
     Case("credentials minio", ("credentials", "minio"), (CANARY,), "Credentials"),
+    Case("certs show", ("certificates",), ("lab.localhost", "2027-11-01", "CC:DD"), "Certificates"),
+    Case("certs show", ("certificates",), ("it ended 3 days ago", "mlstack certs rotate"), "Certificates", 4, {"fails": True}),
+    Case("certs rotate", ("rotate", False), ("New certificates",)),
+    Case("certs rotate --ca", ("rotate", True), ("trust it anew", "mlstack certs trust")),
+    Case("certs trust", ("trust", None), ("/state/ca.crt", "AA:BB", "Plan 9 (old):", "undo: distrust"), "Trust"),
+    Case("certs trust --export my.crt", ("trust", Path("my.crt")), ("my.crt",), "Trust"),
+    Case("connect", ("connections",), ("s3", "https://s3.lab.localhost/", "credential"), "Connections"),
+    Case("connect s3", ("connect", "s3", "", "", "", 3600), ("through the gateway", "mlstack credentials minio"), "Connection"),
+    Case("connect s3 --print env", ("connect", "s3", "env", "", "", 3600), (f"export KEY={CANARY}",), "Connection"),
+    Case("connect s3 --print curl --via host --account a/b --seconds 600", ("connect", "s3", "curl", "host", "a/b", 600)),
+    Case("auth explain /x", ("explain", Question(url="/x")), ("AuthorizationPolicy/gate/login", "302 (login)"), "Explanation"),
+    Case("auth explain /x --check", ("explain", Question(url="/x", check=True)), ("does NOT hold",), "Explanation", 1),
     Case("doctor", ("doctor", False), ("cores: 2", "do: x", "0 failed, 1 warning"), "Checks"),
     Case("doctor --fix", ("doctor", True), ("taken by nginx", "do: free it", "1 failed"), "Checks", 3, {"fails": True}),
     Case("stack list", ("stacks",), ("minio", "Objects"), "Stacks"),
@@ -224,7 +239,7 @@ def test_interrupts_end_with_130(mlstack):
     assert ran.code == 130 and "Traceback" not in ran.err
 
 
-SHOWING = ("credentials", "users add", "users passwd", "users token")
+SHOWING = ("credentials", "users add", "users passwd", "users token", "connect s3 --print")
 """Commands that are there to print a secret once."""
 
 
@@ -268,3 +283,27 @@ def test_help_lists_every_command_in_both_ways_of_asking(mlstack):
 def test_completion_scripts(mlstack, shell):
     ran = mlstack("completion", shell)
     assert ran.code == 0 and "_MLSTACK_COMPLETE" in ran.out
+
+
+def test_connect_shows_a_secret_only_when_asked(mlstack):
+    for line in ("connect", "connect s3", "connect s3 --json"):
+        assert CANARY not in mlstack(*line.split()).out
+    assert CANARY in mlstack("connect", "s3", "--print", "env", "--json").lines[-1]["text"]
+    assert mlstack("connect", "--print", "env").code == ExitCode.USAGE
+    assert mlstack("connect", "s3", "--seconds", "5").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "line", ["--as a --check", "--as a --token t", "-H nocolon", "--token -", "--nonsense"], ids=lambda line: line
+)
+def test_auth_explain_refuses_what_makes_no_sense(mlstack, monkeypatch, line):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert mlstack("auth", "explain", "/", *line.split()).code == ExitCode.USAGE
+
+
+def test_auth_explain_reads_a_token_from_standard_input(mlstack, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{CANARY}\n"))
+    ran = mlstack("auth", "explain", "/", "--token", "-", "-H", "Accept: a: b")
+    ((_, question),) = [call for call in ran.calls if call[0] == "explain"]
+    assert (question.token, dict(question.headers)) == (CANARY, {"Accept": "a: b"})
+    assert CANARY not in repr(question) + ran.out

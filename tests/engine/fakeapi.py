@@ -29,6 +29,7 @@ BUILTIN = [
     ("apps/v1", "Deployment", "deployments", True),
     ("batch/v1", "Job", "jobs", True),
     ("coordination.k8s.io/v1", "Lease", "leases", True),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", False),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", False),
 ]
 

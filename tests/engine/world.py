@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from mlstack.core.ports import PlaybookResult
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.context import Ports
 from mlstack.engine.durations import Durations
+from mlstack.engine.handle_certificates import observe_certificates
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.journal import FileJournal
 from mlstack.engine.lock import HostLock, identity
@@ -156,6 +158,7 @@ class World:
         self.clients: list[KubeClient] = []
         self.forwards: dict[str, Any] = {}
         self.accounts: dict[str, Any] | None = None
+        self.later = 0.0
 
     def client(self) -> KubeClient:
         client = KubeClient(self.kubeconfig, patience=self.patience)
@@ -204,12 +207,22 @@ class World:
     def _up(self, access: ClusterAccess, wanted: Wanted, change) -> tuple[Plan, Report]:
         inventories: Mapping[str, Any] = {}
         live: Mapping[Any, Any] = {}
+        certificates: Mapping[Any, Any] = {}
         if self.cluster.state is ClusterState.RUNNING:
             kube = access.writer()
             inventories = read_inventories(kube, INSTANCE)
             live = observe_objects(kube, INSTANCE, wanted.stacks, inventories)
-        stored = frozenset(self.images.stored)
-        facts = Facts(HostFacts("20"), self.cluster, live, inventories, stored, accounts=self.accounts)
+            certificates = observe_certificates(kube, INSTANCE, wanted.stacks, OwnAuthority())
+        facts = Facts(
+            HostFacts("20"),
+            self.cluster,
+            live,
+            inventories,
+            frozenset(self.images.stored),
+            accounts=self.accounts,
+            certificates=certificates,
+            now=time.time() + self.later,
+        )
         plan = change(plan_up(wanted, facts))
         return plan, self.runner(access, inventories).run(plan)
 

@@ -14,10 +14,12 @@ from mlstack.core.probes import Answer, Probe
 SECONDS = 15.0
 BODY = 4096
 """Bytes of an answer's body that are kept."""
+UPSTREAM = "x-envoy-upstream-service-time"
+"""Header of answers that come from behind the gateway."""
 
 
 class GatewayClient:
-    """url: external address; authority: PEM of the CA of its certificate; address: where it is published.
+    """url: external address, http or https; authority: PEM of the CA of its certificate; address: where it is published.
 
     http.client is used instead of a friendlier library, because attacks on paths must not be tidied up before they are sent.
     """
@@ -25,6 +27,7 @@ class GatewayClient:
     def __init__(self, url: str, authority: str, address: str = "127.0.0.1") -> None:
         parts = urlsplit(url)
         self._host, self._port, self._netloc = parts.hostname or "", parts.port or 443, parts.netloc
+        self._secure = parts.scheme == "https"
         self._address = address
         self._context = ssl.create_default_context(cadata=authority)
 
@@ -33,7 +36,7 @@ class GatewayClient:
         an answer is an Answer of status 0."""
         try:
             raw = socket.create_connection((self._address, self._port), timeout=SECONDS)
-            secure = self._context.wrap_socket(raw, server_hostname=self._host)
+            there = self._context.wrap_socket(raw, server_hostname=self._host) if self._secure else raw
         except (OSError, ssl.SSLError) as error:
             raise MlstackError(
                 "gateway.unreachable",
@@ -42,21 +45,22 @@ class GatewayClient:
                 remedy="run `mlstack status`, then `mlstack doctor`",
                 exit_code=ExitCode.NOT_READY,
             ) from None
-        with contextlib.closing(secure):
-            return _exchange(secure, self._netloc, probe)
+        with contextlib.closing(there):
+            return _exchange(there, self._netloc, probe)
 
 
-def _exchange(secure: ssl.SSLSocket, netloc: str, probe: Probe) -> Answer:
+def _exchange(there: socket.socket, netloc: str, probe: Probe) -> Answer:
     lines = [f"{probe.method} {probe.target} HTTP/1.1", f"Host: {netloc}"]
     lines += [f"{name}: {value}" for name, value in probe.headers]
     if not any(name.lower() == "connection" for name, _ in probe.headers):
         lines.append("Connection: close")
     lines += ["Content-Length: 0"] if probe.method not in ("GET", "HEAD") else []
-    response = http.client.HTTPResponse(secure, method=probe.method)
+    response = http.client.HTTPResponse(there, method=probe.method)
     try:
-        secure.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        there.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         response.begin()
-        return Answer(response.status, response.getheader("Location") or "", response.read(BODY))
+        served = response.getheader(UPSTREAM) is not None
+        return Answer(response.status, response.getheader("Location") or "", response.read(BODY), served)
     except (OSError, http.client.HTTPException):
         return Answer(0)
     finally:

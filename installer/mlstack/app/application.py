@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlstack.app.access import AccessUseCases
 from mlstack.core.config import Resolved
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 
-class Application:
+class Application(AccessUseCases):
     """One configuration's use cases. Imports happen inside, so that a command loads only what it uses."""
 
     def __init__(self, session: Session) -> None:

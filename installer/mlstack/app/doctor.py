@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
+from mlstack.app.certs import checks
 from mlstack.app.provider import need
 from mlstack.app.reading import status
 from mlstack.core.errors import MlstackError
@@ -57,7 +58,9 @@ def _platform(session: Session) -> list[Check]:
     except MlstackError as error:
         detail = f"{error.what}{f' ({error.why})' if error.why else ''}"
         return [Check(name="api", group="platform", state=CheckState.FAILED, detail=detail, remedy=error.remedy)]
-    return [_cluster(now), *_stacks(now)]
+    if now.cluster is not ClusterState.RUNNING:
+        return [_cluster(now)]
+    return [_cluster(now), *_stacks(now), *checks(session)]
 
 
 def _cluster(now: Status) -> Check:
@@ -76,7 +79,8 @@ def _cluster(now: Status) -> Check:
 def _stacks(now: Status) -> list[Check]:
     found = []
     for stack in now.stacks:
-        detail = "; ".join(f"{item.resource}: {item.reason}" for item in stack.pending)
+        broken = [] if stack.healthy else stack.pending  # findings about certificates are checks of their own
+        detail = "; ".join(f"{item.resource}: {item.reason}" for item in broken)
         state = CheckState.OK if stack.healthy else CheckState.FAILED
         remedy = "" if stack.healthy else f"look at `mlstack logs {stack.name}`, then run `mlstack up`"
         found.append(

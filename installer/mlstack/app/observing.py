@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from mlstack.core.errors import MlstackError
 from mlstack.core.model import ClusterFacts, ClusterState, ImageSource, ResourceId
 from mlstack.core.people import IDENTITY_PROVIDER, Account
 from mlstack.core.ports import Kube
+from mlstack.core.tls import CertificateFacts
 from mlstack.engine.durations import Durations
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.journal import FileJournal
@@ -64,9 +66,11 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
     """All facts. kube: None while no API answers."""
     live: dict[ResourceId, LiveObject] = {}
     inventories: dict[str, StackInventory] = {}
+    certificates: dict[ResourceId, CertificateFacts] = {}
     if kube is not None:
         inventories = read_inventories(kube, session.name)
         live = observe_objects(kube, session.name, stacks, inventories)
+        certificates = observed_certificates(session, stacks, kube)
     images = session.artifacts.images if session.abilities.loads_images else None
     accounts = _accounts(stacks, kube) if kube is not None else None
     names = {ref for ref in session.artifacts.contexts if images.cached(ref)} if images else set()
@@ -83,6 +87,8 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
         ),
         half_made=cluster.half_made,
         accounts=accounts,
+        certificates=certificates,
+        now=time.time(),
     )
 
 
@@ -99,6 +105,18 @@ def _accounts(stacks: tuple[RenderedStack, ...], kube: Kube) -> dict[str, Accoun
         if error.code != "users.store-failed":
             raise
         return None
+
+
+def observed_certificates(
+    session: Session, stacks: tuple[RenderedStack, ...], kube: Kube
+) -> dict[ResourceId, CertificateFacts]:
+    """What the stacks' certificates say; nothing is loaded where no stack has one."""
+    if not any(stack.certificates for stack in stacks):
+        return {}
+    from mlstack.adapters.certificates import OwnAuthority
+    from mlstack.engine.handle_certificates import observe_certificates
+
+    return observe_certificates(kube, session.name, stacks, OwnAuthority())
 
 
 def host_facts(session: Session, cached: frozenset[str]) -> HostFacts:

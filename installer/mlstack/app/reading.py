@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
+from mlstack.app.certs import findings
 from mlstack.app.target import endpoints
 from mlstack.core.desired import LiveObject, RenderedStack
 from mlstack.core.diff import field_changes
@@ -45,9 +46,12 @@ def status(session: Session) -> Status:
         else:
             inventories = read_inventories(kube, session.name)
             live = observe_objects(kube, session.name, session.stacks, inventories)
+        refused = findings(session, kube)
         statuses = [
             # what is installed counts, not what this call would install
-            replace(stack_status(kube, stack, live), version=inventories[stack.name].version)
+            replace(
+                stack_status(kube, stack, live, refused.get(stack.name, ())), version=inventories[stack.name].version
+            )
             for stack in session.stacks
             if stack.name in inventories
         ]
@@ -68,8 +72,10 @@ def status(session: Session) -> Status:
         kube.close()
 
 
-def stack_status(kube: Kube, stack: RenderedStack, live: Mapping[ResourceId, LiveObject]) -> StackStatus:
-    """How one stack is; reasons are read only for what is not ready."""
+def stack_status(
+    kube: Kube, stack: RenderedStack, live: Mapping[ResourceId, LiveObject], more: Sequence[ObjectState] = ()
+) -> StackStatus:
+    """How one stack is; reasons are read only for what is not ready. more: findings that readiness does not show."""
     watched = [ResourceId.of(obj) for obj in stack.objects if has_rule(obj["kind"])]
     broken = [rid for rid in watched if rid not in live or not live[rid].ready]
     pending: list[ObjectState] = []
@@ -80,7 +86,7 @@ def stack_status(kube: Kube, stack: RenderedStack, live: Mapping[ResourceId, Liv
         version=stack.version,
         ready=len(watched) - len(broken),
         total=len(watched),
-        pending=tuple(pending),
+        pending=(*pending, *more),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlstack.adapters.freeport import free_port
 from mlstack.app.identity import auth_facts
+from mlstack.core.certmanager import TlsFacts
 from mlstack.core.config import Resolved
 from mlstack.core.context import ExternalFacts, NetworkFacts, ProviderFacts, RenderFacts
 from mlstack.core.desired import Wanted
@@ -63,14 +64,21 @@ def render_facts(session: Session) -> RenderFacts:
     network = config.network
     authorities = Path(network.ca).read_text() if network.ca else ""
     proxies = NetworkFacts(network.proxy.http, network.proxy.https, ",".join(network.proxy.no), authorities)
-    return RenderFacts(session.name, provider, proxies, external(session), auth_facts(session))
+    issuer = config.tls.issuer_ref
+    tls = TlsFacts(config.tls.issuer, issuer.name, issuer.kind, issuer.group)
+    return RenderFacts(session.name, provider, proxies, external(session), auth_facts(session), tls=tls)
 
 
 def external(session: Session) -> ExternalFacts:
     """Where users reach the gateway: as configured, else this host under the instance's name, at the published port."""
     gateway = session.config.gateway
     published = {mapping.name: mapping.host_port for mapping in session.ports}
-    return ExternalFacts(gateway.host or f"{session.name}.localhost", gateway.port or published.get(GATEWAY, 443))
+    addresses = {mapping.address for mapping in session.ports if mapping.name == GATEWAY} - {"0.0.0.0", "::"}  # noqa: S104
+    return ExternalFacts(
+        gateway.host or f"{session.name}.localhost",
+        gateway.port or published.get(GATEWAY, 443),
+        tuple(sorted(addresses)),
+    )
 
 
 def endpoints(session: Session) -> Iterator[tuple[Endpoint, bool]]:

@@ -16,6 +16,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "users": ("users", "List, add and remove users; passwords and tokens."),
         "profiles": ("profiles", "List, add, share and remove profiles: namespaces of users."),
     },
+    "Access": {
+        "connect": ("connect", "Set up a client of an endpoint: variables, Python, curl."),
+        "auth": ("auth", "Say why the gateway lets a request in, or not."),
+        "certs": ("certs", "Show, renew and trust the platform's certificates."),
+    },
     "When something is wrong": {
         "doctor": ("doctor", "Check the machine and the platform; say what to do."),
         "logs": ("logs", "Show the log of a stack's programs."),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlstack.cli.accesscases import AccessApp
 from mlstack.core.accounts import ProfileInfo, TokenInfo, UserChanged, UserInfo
 from mlstack.core.actions import Plan, Report
 from mlstack.core.config import Resolved
@@ -44,7 +45,7 @@ class LoadOptions:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class App(Protocol):
+class App(AccessApp, Protocol):
     """The use cases. Every method raises MlstackError; long ones report through the ``emit`` given to ``open_app`` and stop
     soon after ``cancelled()`` turns true. A Report that is not ok carries its errors in the outcomes."""
 

@@ -124,13 +124,24 @@ class GenerateSecret(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenewAuthority(Action):
+    """Puts a new CA in the place of the instance's own; what the old one signed must be issued anew."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssueCertificate(Action):
-    """Issues a certificate of the instance's own CA into a TLS Secret. Objects that must trust the CA get it when applied."""
+    """Issues a certificate of the instance's own CA into a TLS Secret. Objects that must trust the CA get it when applied.
+
+    dns_names: IP addresses may be among them; force: also where the one that is there would do.
+    """
 
     namespace: str
     secret: str
     stack: str
     dns_names: tuple[str, ...]
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from mlstack.core.model import ImageSource
 from mlstack.core.peopleconfig import GroupConfig, ProfileConfig, UserConfig
 from mlstack.core.releasefile import Release
 from mlstack.core.stackfile import ParamName
+from mlstack.core.tlsconfig import TlsConfig
 from mlstack.core.yamltree import Document, dotted
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
@@ -169,6 +170,7 @@ class Config(Part):
     groups: list[GroupConfig] = Field(default=[], description="Groups of users.")
     profiles: list[ProfileConfig] = Field(default=[], description="Namespaces of users; `admin` gets one by itself.")
     auth: AuthConfig = Field(default=AuthConfig(), description="What users of the gateway log in with.")
+    tls: TlsConfig = Field(default=TlsConfig(), description="Who issues the platform's certificates.")
     paths: PathsConfig = Field(default=PathsConfig(), description="Where mlstack keeps its files.")
     host: HostConfig = Field(default=HostConfig(), description="What mlstack may do to the host.")
 

@@ -55,6 +55,10 @@ def cross_checks(merged: Merged, document: Document | None) -> list[MlstackError
         problems.append(
             config_error("config.bundle-missing", "artifacts come from a bundle, but none is named", place, remedy)
         )
+    issuer = ("tls", "issuer")
+    if value_of(merged, issuer) == "cert-manager" and not value_of(merged, ("tls", "issuerRef", "name")):
+        what, remedy = "cert-manager is to issue certificates, but no issuer is named", "set tls.issuerRef.name"
+        problems.append(config_error("config.issuer-missing", what, _place(issuer, merged, document), remedy))
     seen: dict[int, str] = {}
     for path in merged:
         port = merged[path][0]

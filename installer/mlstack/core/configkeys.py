@@ -27,8 +27,10 @@ OTHER = {
     "MLSTACK_UI": "`true` or `false`: whether `mlstack up` shows its landing page, as `--ui` and `--no-ui`.",
 }
 """Variables that are no configuration value."""
-RESERVED = ("MLSTACK_TEST_", "MLSTACK_E2E_", "MLSTACK_BENCH_")
-"""Prefixes of the project's own suites; never reported as unknown."""
+CLIENT = frozenset({"MLSTACK_URL", "MLSTACK_TOKEN", "MLSTACK_CA", "MLSTACK_HOST", "MLSTACK_PORT"})
+"""What ``mlstack connect`` sets for programs of one's own, beside ``MLSTACK_LOGIN_*``; mlstack itself never reads it."""
+RESERVED = ("MLSTACK_TEST_", "MLSTACK_E2E_", "MLSTACK_BENCH_", "MLSTACK_LOGIN_")
+"""Beginnings of names that are for others, such as the project's own suites; never reported as unknown."""
 _FIXED = ("apiVersion", "kind")
 _PART = re.compile(r'(?:^|\.)(?:"(?P<quoted>[^"]+)"|(?P<name>[^.\[\]"=]+))|\[(?P<index>[0-9]+)\]')
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -47,7 +49,8 @@ def from_environment(environ: Mapping[str, str]) -> tuple[list[tuple[str, Config
     found: list[tuple[str, ConfigPath, Any]] = []
     problems: list[MlstackError] = []
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in OTHER or name.startswith(RESERVED) or not environ[name]:
+        others = name in OTHER or name in CLIENT or name.startswith(RESERVED)
+        if not name.startswith(PREFIX) or others or not environ[name]:
             continue
         path = known.get(name) or _named(name)
         if path is None:

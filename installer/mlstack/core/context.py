@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlstack.core.catalogue import Entry
+from mlstack.core.certmanager import TlsFacts
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK
 from mlstack.core.people import People
 
@@ -45,11 +46,18 @@ class NetworkFacts:
 class ExternalFacts:
     """Where the platform's users reach its gateway; every URL shown to them or checked in a login derives from this.
 
-    host: the name, without subdomain; port: on the user's side, 443 for the scheme's own.
+    host: the name, without subdomain; port: on the user's side, 443 for the scheme's own; addresses: IP addresses it is
+    reached under as well.
     """
 
     host: str = "localhost"
     port: int = 443
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its certificate has to be for: the name, all names one below it, the addresses."""
+        return (self.host, f"*.{self.host}", *self.addresses)
 
     @property
     def authority(self) -> str:
@@ -82,7 +90,8 @@ class AuthFacts:
 class RenderFacts:
     """Everything about an instance that rendering depends on, besides the selection.
 
-    platform: of the whole selection, see ``core.routes``; filled in by whoever renders it; people: users and profiles.
+    platform: of the whole selection, see ``core.routes``; filled in by whoever renders it; people: users and profiles;
+    tls: who issues certificates.
     """
 
     instance: str
@@ -92,6 +101,7 @@ class RenderFacts:
     auth: AuthFacts = field(default_factory=AuthFacts)
     platform: Mapping[str, Any] = field(default_factory=dict)
     people: People = field(default_factory=People)
+    tls: TlsFacts = field(default_factory=TlsFacts)
 
 
 def build_context(
@@ -123,6 +133,7 @@ def build_context(
             "port": facts.external.port,
             "authority": facts.external.authority,
             "url": facts.external.url,
+            "names": list(facts.external.names),
         },
         "auth": {
             "issuer": facts.auth.issuer,

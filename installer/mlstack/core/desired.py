@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlstack.core.model import ClusterFacts, ClusterSpec, Object, ResourceId
 from mlstack.core.people import Account, User
+from mlstack.core.tls import CertificateFacts
 
 if TYPE_CHECKING:
     # Only for annotations: building the document models takes a fifth of a second, which a run without them need not pay.
@@ -108,6 +109,7 @@ class Facts:
     given: references to the user's secrets that can be read -> a hash of what they hold;
     half_made: an earlier run was ended while it made the cluster, so that a broken one holds nothing of value;
     accounts: users that the identity provider keeps, by name; None where nobody could be asked.
+    certificates: by the Secret that holds one; now: when they were read, seconds since the epoch.
     """
 
     host: HostFacts
@@ -119,3 +121,5 @@ class Facts:
     given: Mapping[str, str] = field(default_factory=dict)
     half_made: bool = False
     accounts: Mapping[str, Account] | None = None
+    certificates: Mapping[ResourceId, CertificateFacts] = field(default_factory=dict)
+    now: float = 0.0

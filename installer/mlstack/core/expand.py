@@ -1,4 +1,4 @@
-"""What a stack's document says once and wants for every profile: Secrets and buckets with their expressions filled in. Pure."""
+"""What a stack says once and wants for every profile: Secrets, buckets, certificates with expressions filled in. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from mlstack.core.errors import ExitCode, MlstackError, Place
 from mlstack.core.servicespec import BucketSpec, SecretSpec
+from mlstack.core.stackfile import CertificateSpec
 from mlstack.core.template import Templates
+from mlstack.core.tls import server_names
 
 Spec = TypeVar("Spec", SecretSpec, BucketSpec)
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -21,9 +23,7 @@ def secrets_of(
     found = []
     for spec, seen in _each(specs, context):
         named = _named(spec, templates, where, seen)
-        copies: list[str] = []
-        for copy in templates.value(list(spec.copies), where, seen):
-            copies += copy if isinstance(copy, list) else [copy]
+        copies = _spread(templates.value(list(spec.copies), where, seen))
         literals = templates.value(dict(spec.literals), where, seen)
         credential = templates.value(spec.credential, where, seen)
         given = templates.value(dict(spec.given), where, seen)
@@ -38,6 +38,22 @@ def buckets_of(
 ) -> tuple[BucketSpec, ...]:
     """The buckets with their names rendered."""
     return tuple(_named(spec, templates, where, seen) for spec, seen in _each(specs, context))
+
+
+def certificates_of(
+    specs: Sequence[CertificateSpec], templates: Templates, where: str, context: Mapping[str, Any]
+) -> tuple[CertificateSpec, ...]:
+    """The certificates with their names rendered; a name that is a list is spread."""
+    rendered = [_spread(templates.value(list(spec.dns_names), where, context)) for spec in specs]
+    return tuple(
+        spec.model_copy(update={"dns_names": list(server_names(names))})
+        for spec, names in zip(specs, rendered, strict=True)
+    )
+
+
+def _spread(values: Sequence[Any]) -> list[Any]:
+    """The values, with those of a list in the place of the list."""
+    return [one for value in values for one in (value if isinstance(value, list) else [value])]
 
 
 def _each(specs: Sequence[Spec], context: Mapping[str, Any]) -> Iterator[tuple[Spec, Mapping[str, Any]]]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlstack.core.actions import GenerateSecret, IssueCertificate
+from mlstack.core.actions import GenerateSecret
 from mlstack.core.desired import Facts, RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.plan_base import Draft
+from mlstack.core.plan_certificates import plan_certificates
 from mlstack.core.plan_services import dropped, due, secret_id, wanted_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def generated(stack: RenderedStack) -> list[Object]:
 def plan_secrets(
     draft: Draft, stack: RenderedStack, cluster: set[str], namespaces: Mapping[str, str]
 ) -> dict[ResourceId, str]:
-    """Plans the generated Secrets and certificates that are absent; gives each Secret's id -> the action that makes it."""
+    """Plans generated Secrets that are absent and certificates that are due; gives each Secret's id -> what makes it."""
     made: dict[ResourceId, str] = {}
     for spec in stack.secrets:
         places = _places(stack, spec)
@@ -60,21 +61,7 @@ def plan_secrets(
                 copies=tuple(spec.copies),
             )
             made.update(dict.fromkeys(places, draft.add(action)))
-    for certificate in stack.certificates:
-        rid = secret_id(stack.namespace, certificate.secret)
-        if rid not in draft.facts.live:
-            issue = IssueCertificate(
-                id=f"certificate:{stack.namespace}/{certificate.secret}",
-                title=f"Issue certificate {rid}",
-                group=stack.name,
-                needs=frozenset(cluster | {namespaces[name] for name in [stack.namespace] if name in namespaces}),
-                why="absent",
-                namespace=stack.namespace,
-                secret=certificate.secret,
-                stack=stack.name,
-                dns_names=tuple(certificate.dns_names),
-            )
-            made[rid] = draft.add(issue)
+    made.update(plan_certificates(draft, stack, cluster, namespaces))
     return made
 
 

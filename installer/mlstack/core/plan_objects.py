@@ -116,14 +116,15 @@ def _plan_changes(draft: Draft, part: StackPart) -> None:
         else:
             why = "not known until the cluster runs" if facts.cluster.state is ClusterState.STOPPED else result.why
             member = {APPLYSET_MEMBER: applyset}
-            part.applies[rid] = draft.add(_apply(stamped(obj, fingerprint, member), rid, stack, why, trusted))
+            part.applies[rid] = draft.add(apply_action(stamped(obj, fingerprint, member), rid, stack, why, trusted))
         waits = ([("", 300.0)] if has_rule(rid.kind) else []) + extra.get(rid, [])
         due = rid in part.applies or fresh or live is None or not live.ready
         for condition, timeout in waits if due else ():
             part.waits.setdefault(rid, set()).add(draft.add(_wait(rid, stack, condition, timeout, rid in part.applies)))
 
 
-def _apply(obj: Object, rid: ResourceId, stack: RenderedStack, why: str, trusted: set[str]) -> Apply:
+def apply_action(obj: Object, rid: ResourceId, stack: RenderedStack, why: str, trusted: set[str]) -> Apply:
+    """The apply of an object. trusted: ``Kind/name`` of those that get the instance's CA."""
     return Apply(
         id=f"apply:{ident(rid)}",
         title=f"Apply {rid}",

@@ -34,11 +34,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. body: its beginning; status 0: the connection was closed without an answer."""
+    """What came back. body: its beginning; status 0: the connection was closed without an answer; served: by something
+    behind the gateway, not by the gateway itself."""
 
     status: int
     location: str = ""
     body: bytes = b""
+    served: bool = False
 
 
 @dataclass(frozen=True, slots=True)

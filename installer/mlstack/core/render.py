@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mlstack.core.catalogue import Entry
+from mlstack.core.certmanager import certificate_objects, certificate_waits, inject_authority
 from mlstack.core.context import RenderFacts, build_context
 from mlstack.core.desired import RenderedStack
 from mlstack.core.errors import ExitCode, MlstackError, Place
-from mlstack.core.expand import buckets_of, secrets_of
+from mlstack.core.expand import buckets_of, certificates_of, secrets_of
 from mlstack.core.exports import export_values
 from mlstack.core.finish import finish, namespace_object
 from mlstack.core.model import Object, ResourceId
@@ -20,7 +21,7 @@ from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.recipe import Image, fingerprint
 from mlstack.core.resolve import Chosen, Selection
 from mlstack.core.routes import with_platform
-from mlstack.core.stackfile import CertificateSpec, Manifests, Source
+from mlstack.core.stackfile import Manifests, Source
 from mlstack.core.template import Templates
 from mlstack.core.upstream import read_part, select
 
@@ -70,9 +71,13 @@ class Renderer:
         templates = Templates()
         where = entry.place("stack.yaml")
         own, upstream = self._own(entry, templates, context), self._upstream(entry, templates, context)
-        objects = finish([*upstream, *own], entry, facts.instance)
         exported = export_values(entry, context)
         keeps_users = bool(exported.get(IDENTITY_PROVIDER, {}).get("users"))
+        certificates = certificates_of(spec.certificates, templates, where, context)
+        issued = [] if facts.tls.own else certificate_objects(certificates, facts.tls)
+        objects = finish([*upstream, *own, *issued], entry, facts.instance)
+        if not facts.tls.own:
+            inject_authority(objects, certificates, spec.namespace)
         return RenderedStack(
             name=entry.name,
             version=entry.version,
@@ -83,8 +88,8 @@ class Renderer:
             secrets=secrets_of(spec.secrets, templates, where, context),
             buckets=buckets_of(spec.buckets, templates, where, context),
             databases=tuple(spec.databases),
-            certificates=tuple(_certificate(one, templates, where, context) for one in spec.certificates),
-            waits=tuple(spec.wait),
+            certificates=certificates if facts.tls.own else (),
+            waits=(*spec.wait, *(() if facts.tls.own else certificate_waits(certificates))),
             endpoints=tuple(point for point in spec.endpoints if templates.holds(point.when, where, context)),
             providers=capabilities,
             exports=exported,
@@ -189,13 +194,6 @@ def _used_images(entry: Entry, objects: Sequence[Object]) -> tuple[Image, ...]:
     return tuple(
         image for image in entry.document.spec.images if image.ref in samples or json.dumps(image.ref)[1:-1] in text
     )
-
-
-def _certificate(
-    spec: CertificateSpec, templates: Templates, where: str, context: Mapping[str, Any]
-) -> CertificateSpec:
-    """The certificate with its names rendered."""
-    return spec.model_copy(update={"dns_names": templates.value(list(spec.dns_names), where, context)})
 
 
 def _check_unique(stack: RenderedStack, seen: dict[ResourceId, str]) -> None:

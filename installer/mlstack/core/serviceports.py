@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mlstack.core.people import Account, User
+from mlstack.core.tls import CertificateFacts
 
 
 class ObjectStore(Protocol):
@@ -39,7 +40,8 @@ class Database(Protocol):
 
 
 class Certificates(Protocol):
-    """Makes certificates. Each result is (certificate, private key), both PEM."""
+    """Makes certificates: (certificate, private key), both PEM; and reads them. Errors: certificate.unreadable."""
 
     def new_authority(self, name: str) -> tuple[str, str]: ...
-    def issue(self, authority: tuple[str, str], dns_names: Sequence[str]) -> tuple[str, str]: ...
+    def issue(self, authority: tuple[str, str], names: Sequence[str]) -> tuple[str, str]: ...
+    def describe(self, certificate: str, authority: str = "") -> CertificateFacts: ...

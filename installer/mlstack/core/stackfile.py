@@ -41,7 +41,10 @@ class Param(Strict):
 
 
 class CertificateSpec(Strict):
-    """A certificate of the instance's CA. ca_bundle_in: ``Kind/name`` of webhook, APIService or CRD objects to patch."""
+    """A certificate of the instance's CA. ca_bundle_in: ``Kind/name`` of webhook, APIService or CRD objects to patch.
+
+    dns_names: Jinja2; one that renders to a list is spread; IP addresses may be among them.
+    """
 
     secret: str
     dns_names: list[str]

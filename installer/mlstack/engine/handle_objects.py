@@ -15,7 +15,7 @@ from mlstack.core.plan_base import key_of
 from mlstack.core.ports import Kube
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
-from mlstack.engine.handle_secrets import authority_bundle, authority_id
+from mlstack.engine.handle_certificates import authority_bundle, authority_id
 from mlstack.engine.inventory import other_instances, write_inventory
 
 REMADE = frozenset({"Job", "StorageClass", "PriorityClass", "RoleBinding", "ClusterRoleBinding", "CSIDriver"})

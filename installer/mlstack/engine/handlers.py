@@ -20,12 +20,20 @@ from mlstack.core.actions import (
     ObtainTool,
     Prune,
     RecordInventory,
+    RenewAuthority,
     RunPlaybook,
     StartCluster,
     StopCluster,
 )
 from mlstack.core.serviceactions import EnsureUser, PurgeBucket, RemoveUser, RevokeBucket
-from mlstack.engine import handle_cluster, handle_objects, handle_secrets, handle_services, handle_users
+from mlstack.engine import (
+    handle_certificates,
+    handle_cluster,
+    handle_objects,
+    handle_secrets,
+    handle_services,
+    handle_users,
+)
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
 
@@ -45,7 +53,8 @@ HANDLERS: Mapping[type[Action], Handler] = {
     Delete: handle_objects.delete,
     RecordInventory: handle_objects.record_inventory,
     GenerateSecret: handle_secrets.generate_secret,
-    IssueCertificate: handle_secrets.issue_certificate,
+    RenewAuthority: handle_certificates.renew_authority,
+    IssueCertificate: handle_certificates.issue_certificate,
     EnsureBucket: handle_services.ensure_bucket,
     EnsureDatabase: handle_services.ensure_database,
     RevokeBucket: handle_services.revoke_bucket,
