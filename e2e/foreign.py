@@ -85,7 +85,7 @@ def foreign_issuer(directory: Path, network: str, callback: str) -> Iterator[For
     directory.chmod(0o755)
     # on the engine's side of the network: pods and this host reach it, nobody else does
     address = json.loads(_docker("network", "inspect", network))[0]["IPAM"]["Config"][0]["Gateway"]
-    port = free_port()
+    port = free_port(frozenset())
     issuer = f"https://{address}:{port}/dex"
     _certificate(directory, address)
     (directory / "config.yaml").write_text(_configuration(issuer, f"{address}:{port}", [callback]))

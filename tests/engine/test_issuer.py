@@ -33,16 +33,19 @@ class Handler(BaseHTTPRequestHandler):
             self.say(200 if found else 404, found or {})
         else:
             known = query["client_id"] == ["c"] and query["redirect_uri"] == [CALLBACK]
-            self.say(200 if known else 400, {})
+            further = f"{base}/auth/local?{urlsplit(self.path).query}" if path == "/auth" else ""
+            self.say(302 if further else 200 if known else 400, {}, further)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         right = self.headers["authorization"] == "Basic " + base64.b64encode(b"c:s").decode()
         self.say(400 if right else 401, {"error": "invalid_grant" if right else "invalid_client"})
 
-    def say(self, code: int, body: object) -> None:
+    def say(self, code: int, body: object, location: str = "") -> None:
         data = json.dumps(body).encode()
         self.send_response(code)
+        if location:
+            self.send_header("location", location)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
