@@ -10,13 +10,16 @@ from urllib.parse import urljoin
 import httpx
 
 FORM = re.compile(r'<form[^>]*action="([^"]*)"', re.IGNORECASE)
+ADDRESS = re.compile(r"[0-9.]+")
 FIELDS = {"dex": ("login", "password"), "keycloak": ("username", "password")}
 
 
 class Loopback(httpx.HTTPTransport):
-    """Takes every host name for this host, as browsers do with ``*.localhost``, whatever the resolver says."""
+    """Takes every host name for this host, as browsers do with ``*.localhost``, whatever the resolver says; not addresses."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if ADDRESS.fullmatch(request.url.host):
+            return super().handle_request(request)
         here = httpx.Request(
             request.method,
             request.url.copy_with(host="127.0.0.1"),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import httpx
 
 SECONDS = 15.0
+REDIRECTS = 5
+"""Steps on the way to a login page that are followed."""
 REFUSALS = ("invalid_client", "unauthorized_client")
 """What a token endpoint says of a client that it does not know, or whose secret is wrong (RFC 6749, section 5.2)."""
 
@@ -116,6 +118,10 @@ class Issuer:
         }
         address = document["authorization_endpoint"]
         answer = http.get(f"{address}{'&' if '?' in address else '?'}{urlencode(query)}")
+        for _ in range(REDIRECTS):
+            if answer.next_request is None or str(answer.next_request.url).startswith(callback):
+                break
+            answer = http.send(answer.next_request)
         if answer.status_code not in (400, 403, 404, 422):
             return None
         return _problem(

@@ -59,6 +59,7 @@ def cross_checks(merged: Merged, document: Document | None) -> list[MlstackError
     if value_of(merged, issuer) == "cert-manager" and not value_of(merged, ("tls", "issuerRef", "name")):
         what, remedy = "cert-manager is to issue certificates, but no issuer is named", "set tls.issuerRef.name"
         problems.append(config_error("config.issuer-missing", what, _place(issuer, merged, document), remedy))
+    problems += _issuer(merged, document)
     seen: dict[int, str] = {}
     for path in merged:
         port = merged[path][0]
@@ -83,6 +84,27 @@ def _people(merged: Merged, document: Document | None) -> list[MlstackError]:
 
     users, groups, profiles = (parsed(model, value_of(merged, (name,))) for name, model in SECTIONS.items())
     return list(people_problems(users, groups, profiles, place))
+
+
+def _issuer(merged: Merged, document: Document | None) -> list[MlstackError]:
+    """What an issuer of somebody else lacks, where users log in there."""
+    if value_of(merged, ("auth", "provider")) != "oidc":
+        return []
+    lacking = [
+        name
+        for name in ("issuer", "clientId", "clientSecret")
+        if not any(value for path, (value, _) in merged.items() if path[:3] == ("auth", "oidc", name))
+    ]
+    origin = _place(("auth", "provider"), merged, document)
+    return [
+        config_error(
+            "config.issuer-incomplete",
+            f"users log in at an issuer of somebody else, but auth.oidc.{name} is not given",
+            Place(origin.file, origin.line, f"auth.oidc.{name}"),
+            "give issuer, clientId and clientSecret ({env: NAME} or {file: path}) under auth.oidc",
+        )
+        for name in lacking
+    ]
 
 
 def value_of(merged: Merged, path: ConfigPath) -> Any:
