@@ -77,6 +77,18 @@ def test_a_rotated_certificate_is_served_within_seconds_and_without_a_restart(
     assert not any(step["action"] == "IssueCertificate" for step in planned(platform))
 
 
+def test_a_certificate_for_another_name_is_told_with_the_remedy(platform: Platform, gateway: str) -> None:
+    renamed = Platform(platform.name, platform.extra, {**platform.env, "MLSTACK_GATEWAY_HOST": "ml.example.org"})
+    checks = renamed.cli("doctor", "--json", check=False).json()["items"]
+    (failed,) = [one for one in checks if one["name"].startswith("certificate ")]
+    assert failed["state"] == "failed"
+    assert "it is not for ml.example.org" in failed["detail"]
+    assert "mlstack certs rotate" in failed["remedy"]
+    assert "it is not for ml.example.org" in renamed.cli("status", check=False).out
+    assert "it is not for ml.example.org" in renamed.cli("plan").out
+    assert "it is not for" not in platform.cli("status").out
+
+
 def planned(platform: Platform) -> list[dict[str, str]]:
     return [action for action in platform.cli("plan", "--json").json()["actions"] if isinstance(action, dict)]
 
