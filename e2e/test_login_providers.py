@@ -162,6 +162,9 @@ def test_a_new_password_holds_and_ends_the_old_one(keycloak: Platform, browser: 
 
 @pytest.fixture(scope="module")
 def foreign(keycloak: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+    core = keycloak.core()
+    for found in core.list_secret_for_all_namespaces(field_selector="metadata.name=oidc-client").items:
+        core.delete_namespaced_secret("oidc-client", found.metadata.namespace)  # of an earlier run on this platform
     callback = f"{door(keycloak)[0].rstrip('/')}/oauth2/callback"
     with foreign_issuer(tmp_path_factory.mktemp("issuer"), f"mlstack-{keycloak.name}", callback) as issuer:
         yield issuer

@@ -125,3 +125,16 @@ def test_a_server_that_fails_is_named_without_a_traceback(users, server, monkeyp
     with pytest.raises(MlstackError) as caught:
         users.list()
     assert caught.value.code == "users.store-failed" and "boom" in caught.value.why
+
+
+def test_a_server_that_is_not_there_yet_is_no_store_yet(users, cluster, monkeypatch) -> None:
+    """The facts of a plan are gathered before a chosen stack exists; ``up`` has to go on then."""
+
+    def nobody(*_: object) -> None:
+        raise MlstackError("kube.no-backend", "Service cannot be reached")
+
+    for name, act in (("forward", nobody), ("get", lambda _rid: None)):
+        monkeypatch.setattr(cluster, name, act)
+        with pytest.raises(MlstackError) as caught:
+            users.list()
+        assert caught.value.code == "users.store-failed"

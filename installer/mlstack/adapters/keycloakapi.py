@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0
 RECOVERY_SECONDS = 300.0
+ABSENT = ("kube.no-backend", "kube.exec")
+"""What Kubernetes says while the server is not there yet, or not any more."""
 RECOVER = """read -r RECOVERY && export RECOVERY JAVA_OPTS_KC_HEAP=-Xmx160m && exec /opt/keycloak/bin/kc.sh \
 bootstrap-admin user --optimized --no-prompt --http-management-port 9001 --username "$0" --password:env RECOVERY
 """
@@ -36,27 +38,31 @@ class KeycloakApi:
 
     @contextmanager
     def open(self) -> Iterator[Session]:
-        """Requests as the administrator, as long as the block lasts. Raises MlstackError users.store-failed, secret.missing."""
+        """Requests as the administrator, as long as the block lasts. Raises MlstackError users.store-failed."""
         import httpx
 
         exports = self._exports
         user, password = self.secret(exports["adminSecret"], "username", "password")
-        with self._kube.forward(exports["namespace"], exports["service"], int(exports["port"])) as local:
-            base = f"http://127.0.0.1:{local}{exports['path']}"
-            with httpx.Client(base_url=base, timeout=SECONDS, trust_env=False) as http:
-                try:
+        try:
+            with self._kube.forward(exports["namespace"], exports["service"], int(exports["port"])) as local:
+                base = f"http://127.0.0.1:{local}{exports['path']}"
+                with httpx.Client(base_url=base, timeout=SECONDS, trust_env=False) as http:
                     if not _log_in(http, user, password):
                         self._recover(http, user, password)
                     yield Session(http, exports["realm"])
-                except (httpx.HTTPError, ValueError, KeyError) as error:
-                    raise failed("it does not answer as it should", f"{type(error).__name__}: {error}") from error
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise failed("it does not answer as it should", f"{type(error).__name__}: {error}") from error
+        except MlstackError as error:
+            if error.code not in ABSENT:
+                raise
+            raise failed(error.what, error.why) from error
 
     def secret(self, name: str, *keys: str) -> list[str]:
-        """Values of a Secret beside the server. Raises MlstackError secret.missing."""
+        """Values of a Secret beside the server. Raises MlstackError users.store-failed."""
         rid = ResourceId("Secret", name, self._exports["namespace"])
         data: Mapping[str, str] = (self._kube.get(rid) or {}).get("data") or {}
         if any(key not in data for key in keys):
-            raise MlstackError("secret.missing", f"{rid} is not there", remedy="run `mlstack up`, which makes it anew")
+            raise failed("it is not made yet", f"{rid} is not there")
         return [base64.b64decode(data[key]).decode() for key in keys]
 
     def _recover(self, http: httpx.Client, user: str, password: str) -> None:
