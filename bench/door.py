@@ -31,7 +31,7 @@ NODE_PORT = 30999
 SERVER = """
 import http.server
 class Answer(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    protocol_version, wbufsize = "HTTP/1.1", -1  # one segment an answer
     def do_GET(self):
         self.send_response(200); self.send_header("Content-Length", "3"); self.end_headers(); self.wfile.write(b"ok\\n")
     def log_message(self, *args): pass
