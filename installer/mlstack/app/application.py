@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlstack.app.access import AccessUseCases
+from mlstack.app.devapp import Developing
 from mlstack.core.config import Resolved
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     )
 
 
-class Application(AccessUseCases):
+class Application(AccessUseCases, Developing):
     """One configuration's use cases. Imports happen inside, so that a command loads only what it uses."""
 
     def __init__(self, session: Session) -> None:
@@ -239,21 +240,3 @@ class Application(AccessUseCases):
         from mlstack.app.listing import version
 
         return version(self._session)
-
-    def dev_new(self, kind: str, name: str, version: str) -> Path:
-        """Makes a new stack or addon."""
-        from mlstack.app.developing import dev_new
-
-        return dev_new(self._session, kind, name, version)
-
-    def dev_lock(self, stack: str) -> Sequence[Path]:
-        """Writes the image digests of a stack."""
-        from mlstack.app.developing import dev_lock
-
-        return dev_lock(self._session, stack)
-
-    def dev_golden(self, stack: str) -> Sequence[Path]:
-        """Writes the golden output of a stack."""
-        from mlstack.app.developing import dev_golden
-
-        return dev_golden(self._session, stack)

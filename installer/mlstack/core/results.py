@@ -13,8 +13,7 @@ from mlstack.core.model import ClusterState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointInfo:
-    """Something the user can open or connect to. url: complete, on the host; routed: through the gateway, empty where it has no
-    place behind one; scheme: as the stack says (``s3`` is spoken by programs); credential: name for ``mlstack credentials``."""
+    """Something to open or connect to. url: on the host; routed: through the gateway, if there; credential: of ``credentials``."""
 
     name: str
     stack: str
@@ -53,8 +52,7 @@ class StackStatus:
 class Status:
     """How an instance is. ``ready`` decides the exit code of ``mlstack status`` (0, else 4).
 
-    unfinished: the command that was interrupted and can be resumed, empty otherwise; missing: wanted stacks not installed.
-    """
+    unfinished: the command that was interrupted and can be resumed, empty otherwise; missing: wanted stacks not installed."""
 
     instance: str
     provider: str
@@ -102,8 +100,7 @@ class SampleInfo:
 class SampleResult:
     """How a sample ended. phase: Succeeded, Failed, Error, or Running when it was not watched.
 
-    results: named values; artifacts: name -> place (``s3://bucket/key``); url: where it can be seen.
-    """
+    results: named values; artifacts: name -> place (``s3://bucket/key``); url: where it can be seen."""
 
     sample: str
     run: str
