@@ -5,8 +5,6 @@ Load goes to the published port on 127.0.0.1 and to the node's own container, fr
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
 import re
 import shutil
@@ -16,13 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import kubernetes
 
 from bench.measure import Results, Row, mlstack
+from e2e.application import application
 from e2e.browser import Browser
-from e2e.platform import Platform, namespace, restricted, run_pod, wait_for
+from e2e.platform import Platform
 
 LOGINS = 20
 SECONDS = 10
@@ -47,15 +43,11 @@ def measure(instance: str) -> Results:
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not installed (Debian and Ubuntu: apt-get install wrk)")
     platform = Platform(instance)
-    status = platform.status()
-    routed = {item["name"]: item["routed"] for item in status["endpoints"]}
-    if not routed.get("gateway"):
+    url, authority = platform.door()
+    if not url:
         raise SystemExit("the platform has no gateway: mlstack up --profile standard")
-    core = platform.core()
-    secret = core.read_namespaced_secret("gateway-tls", "istio-system")
-    authority = base64.b64decode(secret.data["ca.crt"]).decode()
-    url, admin = routed["gateway"].rstrip("/"), platform.credential("admin")
-    with _application(core) as path:
+    admin = platform.credential("admin")
+    with application(platform, SERVER, NODE_PORT) as path:
         browsers, seconds = [], []
         for _ in range(LOGINS):
             browser, began = Browser(url, authority), time.perf_counter()
@@ -111,27 +103,3 @@ def _address(instance: str) -> str:
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     argv = ["docker", "inspect", "-f", form, f"{instance}-control-plane"]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
-
-
-@contextlib.contextmanager
-def _application(core: Any) -> Iterator[str]:
-    """A small application behind the login, published on the node too; gives its path."""
-    custom = kubernetes.client.CustomObjectsApi(core.api_client)
-    with namespace(core) as space:
-        pod = restricted("mlstack.local/train-iris:1", ["python3", "-c", SERVER])
-        name = run_pod(core, space, pod, {"app": "answer"})
-        port = {"name": "http", "port": 8080, "nodePort": NODE_PORT}
-        service = {"type": "NodePort", "selector": {"app": "answer"}, "ports": [port]}
-        core.create_namespaced_service(space, {"metadata": {"name": "answer"}, "spec": service})
-        to = {"destination": {"host": f"answer.{space}.svc.cluster.local", "port": {"number": 8080}}}
-        http = [{"match": [{"uri": {"prefix": f"/{space}/"}}], "route": [to]}]
-        route = {
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "VirtualService",
-            "metadata": {"name": "answer"},
-            "spec": {"gateways": ["istio-system/platform"], "hosts": ["*"], "http": http},
-        }
-        custom.create_namespaced_custom_object("networking.istio.io", "v1", space, "virtualservices", route)
-        wait_for(core, space, name, {"Running"})
-        time.sleep(5)  # the gateway learns of the route a moment after it is made
-        yield f"/{space}/"

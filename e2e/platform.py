@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -19,6 +20,8 @@ from minio import Minio
 COMMAND = (sys.executable, "-m", "mlstack")
 SHELL_IMAGE = "docker.io/library/busybox:1.35"
 """The small image with a shell that the samples use; it is on the node."""
+PYTHON_IMAGE = "mlstack.local/train-iris:1"
+"""The image with Python that a sample uses; it is on the node."""
 
 
 @dataclass
@@ -101,6 +104,15 @@ class Platform:
         installed = {stack["name"] for stack in self.status()["stacks"]}
         stacks = self.cli("stack", "list", "--json").json()["items"]
         return any(capability in stack["provides"] for stack in stacks if stack["name"] in installed)
+
+    def door(self) -> tuple[str, str]:
+        """The gateway's external address, without a slash at its end, and the PEM of the authority of its certificate. The
+        address is empty where there is no gateway."""
+        url = {item["name"]: item["routed"] for item in self.status()["endpoints"]}.get("gateway", "")
+        if not url:
+            return "", ""
+        secret = self.core().read_namespaced_secret("gateway-tls", "istio-system")
+        return str(url).rstrip("/"), base64.b64decode(secret.data["ca.crt"]).decode()
 
     def hello(self) -> dict[str, Any]:
         """The result of the smallest sample, which tells where samples run."""

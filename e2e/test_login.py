@@ -14,10 +14,10 @@ import httpx
 import kubernetes
 import pytest
 
+from e2e.application import AUDIENCE, application, machine_token
 from e2e.browser import Browser
-from e2e.platform import Platform, namespace, restricted, run_pod, wait_for
+from e2e.platform import PYTHON_IMAGE, Platform, namespace, restricted, run_pod, wait_for
 
-PYTHON_IMAGE = "mlstack.local/train-iris:1"
 ECHO = """
 import http.server, json
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -27,7 +27,6 @@ class Echo(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 http.server.HTTPServer(("", 8080), Echo).serve_forever()
 """
-AUDIENCE = "istio-ingressgateway.istio-system.svc.cluster.local"
 
 
 @dataclass
@@ -50,65 +49,23 @@ class Door:
 
     def token(self, space: str, *audiences: str) -> str:
         """A token of a namespace's default service account."""
-        spec = {"audiences": list(audiences), "expirationSeconds": 600}
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-        made = self.platform.core().create_namespaced_service_account_token("default", space, body)
-        return str(made.status.token)
+        return machine_token(self.platform, space, *audiences)
 
 
 @pytest.fixture(scope="module")
 def door(platform: Platform) -> Door:
-    routed = {item["name"]: item["routed"] for item in platform.status()["endpoints"]}
-    if not routed.get("gateway"):
+    url, authority = platform.door()
+    if not url:
         pytest.skip("the platform has no gateway: it runs a profile without a login")
-    secret = platform.core().read_namespaced_secret("gateway-tls", "istio-system")
     values = platform.credential("admin")
-    authority = base64.b64decode(secret.data["ca.crt"]).decode()
-    return Door(platform, routed["gateway"].rstrip("/"), authority, values["email"], values["password"])
+    return Door(platform, url, authority, values["email"], values["password"])
 
 
 @pytest.fixture(scope="module")
 def echo(door: Door) -> Iterator[str]:
     """Path of an application behind the login that tells what headers it got."""
-    core = door.platform.core()
-    custom = kubernetes.client.CustomObjectsApi(core.api_client)
-    with namespace(core) as space:
-        name = run_pod(core, space, restricted(PYTHON_IMAGE, ["python3", "-c", ECHO]), {"app": "echo"})
-        core.create_namespaced_service(
-            space,
-            {
-                "metadata": {"name": "echo"},
-                "spec": {"selector": {"app": "echo"}, "ports": [{"name": "http", "port": 8080}]},
-            },
-        )
-        path = f"/{space}/"
-        route = [{"destination": {"host": f"echo.{space}.svc.cluster.local", "port": {"number": 8080}}}]
-        # the gateway puts what matches everything behind what does not, also out of several objects for the same hosts
-        spec = {
-            "gateways": ["istio-system/platform"],
-            "hosts": ["*"],
-            "http": [{"match": [{"uri": {"prefix": path}}], "route": route}],
-        }
-        service = {
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "VirtualService",
-            "metadata": {"name": "echo"},
-            "spec": spec,
-        }
-        custom.create_namespaced_custom_object("networking.istio.io", "v1", space, "virtualservices", service)
-        wait_for(core, space, name, {"Running"})
-        await_answer(door, path, door.token(space, AUDIENCE))
+    with application(door.platform, ECHO) as path:
         yield path
-
-
-def await_answer(door: Door, path: str, token: str) -> None:
-    """Returns once the route answers: the gateway learns of it after the objects are made."""
-    for _ in range(120):
-        answer = door.browser().get(path, Authorization=f"Bearer {token}")
-        if answer.status_code == 200:
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"{path} answers {answer.status_code} after a minute: {answer.text[:200]}")
 
 
 def await_login(door: Door, path: str) -> None:

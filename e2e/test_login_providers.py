@@ -5,7 +5,6 @@ It takes minutes and a gigabyte, so it runs only where MLSTACK_E2E_PROVIDERS is 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -62,13 +61,6 @@ def keycloak(
         made.cli("down", "--purge", "--yes", timeout=300)
 
 
-def door(platform: Platform) -> tuple[str, str]:
-    """The gateway's address and the PEM of its authority."""
-    secret = platform.core().read_namespaced_secret("gateway-tls", "istio-system")
-    routed = {item["name"]: item["routed"] for item in platform.status()["endpoints"]}
-    return routed["gateway"], base64.b64decode(secret.data["ca.crt"]).decode()
-
-
 @pytest.fixture(scope="module")
 def ann(keycloak: Platform) -> Iterator[str]:
     """A user's password."""
@@ -80,7 +72,7 @@ def ann(keycloak: Platform) -> Iterator[str]:
 
 @pytest.fixture
 def browser(keycloak: Platform) -> Browser:
-    return Browser(*door(keycloak), provider="keycloak")
+    return Browser(*keycloak.door(), provider="keycloak")
 
 
 def asks_for_a_password(browser: Browser) -> bool:
@@ -112,7 +104,7 @@ def test_logout_ends_both_sessions_and_a_copied_cookie_is_worth_nothing(
 ) -> None:
     browser.login("ann", ann)
     cookie = ticket(browser)
-    stranger = Browser(*door(keycloak), provider="keycloak")
+    stranger = Browser(*keycloak.door(), provider="keycloak")
     assert stranger.get("/oauth2/userinfo", Cookie=cookie).status_code == 200
     browser.get("/oauth2/sign_out")
     assert stranger.get("/oauth2/userinfo", Cookie=cookie).status_code == 401
@@ -165,7 +157,7 @@ def foreign(keycloak: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
     core = keycloak.core()
     for found in core.list_secret_for_all_namespaces(field_selector="metadata.name=oidc-client").items:
         core.delete_namespaced_secret("oidc-client", found.metadata.namespace)  # of an earlier run on this platform
-    callback = f"{door(keycloak)[0].rstrip('/')}/oauth2/callback"
+    callback = f"{keycloak.door()[0].rstrip('/')}/oauth2/callback"
     with foreign_issuer(tmp_path_factory.mktemp("issuer"), f"mlstack-{keycloak.name}", callback) as issuer:
         yield issuer
 
@@ -207,7 +199,7 @@ def test_what_is_wrong_with_the_issuer_is_said_before_anything_is_changed(
 def test_users_of_another_house_log_in(keycloak: Platform, foreign: Foreign, tmp_path: Path) -> None:
     platform = other(keycloak, tmp_path, foreign.issuer, foreign.authority)
     platform.up()
-    url, authority = door(platform)
+    url, authority = platform.door()
     browser = Browser(url, authority + foreign.authority.read_text())
     assert FORM.search(browser.login(USER, "not it").text) and not who(browser)
     browser.login(USER, PASSWORD)

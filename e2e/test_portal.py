@@ -12,7 +12,7 @@ import kubernetes
 import pytest
 
 from e2e.chromium import ABSENT, browser, find_chromium
-from e2e.platform import Platform, namespace, restricted, run_pod, wait_for
+from e2e.platform import PYTHON_IMAGE, Platform, namespace, restricted, run_pod, wait_for
 
 OUT = Path(__file__).parent / "out" / "portal"
 LIMIT = 420
@@ -131,7 +131,6 @@ def test_after_the_logout_the_login_comes_again(page: Any, user: dict[str, str],
     assert "/runs/" not in page.content()
 
 
-PYTHON_IMAGE = "mlstack.local/train-iris:1"
 ASK = """
 import sys, time, urllib.request
 end = time.monotonic() + 25  # the network's rules for a new pod come a moment after it

@@ -21,15 +21,13 @@ def _logins(platform: Platform) -> None:
         pytest.skip("the platform has no identity provider (profile standard has one)")
 
 
-def browser(platform: Platform, core: kubernetes.client.CoreV1Api) -> Browser:
-    routed = {item["name"]: item["routed"] for item in platform.status()["endpoints"]}
-    found = core.read_namespaced_secret(f"mlstack-ca-{platform.name}", "mlstack-system")
-    return Browser(routed["gateway"], base64.b64decode(found.data["tls.crt"]).decode())
+def browser(platform: Platform) -> Browser:
+    return Browser(*platform.door())
 
 
-def opens(platform: Platform, core: kubernetes.client.CoreV1Api, email: str, password: str) -> bool:
+def opens(platform: Platform, email: str, password: str) -> bool:
     """Whether the login leads away from the identity provider's form, back to the platform."""
-    return not browser(platform, core).login(email, password).request.url.path.startswith("/dex/")
+    return not browser(platform).login(email, password).request.url.path.startswith("/dex/")
 
 
 @contextmanager
@@ -45,23 +43,21 @@ def user(platform: Platform, *options: str, password: str = "") -> Iterator[tupl
         platform.cli("users", "remove", name, check=False)
 
 
-def test_the_administrators_generated_password_logs_in(platform: Platform, core: kubernetes.client.CoreV1Api) -> None:
+def test_the_administrators_generated_password_logs_in(platform: Platform) -> None:
     shown = platform.credential("admin")
-    assert opens(platform, core, shown["email"], shown["password"])
-    assert not opens(platform, core, shown["email"], shown["password"][:-1])
+    assert opens(platform, shown["email"], shown["password"])
+    assert not opens(platform, shown["email"], shown["password"][:-1])
 
 
-def test_a_user_logs_in_until_the_password_changes_or_the_user_goes(
-    platform: Platform, core: kubernetes.client.CoreV1Api
-) -> None:
+def test_a_user_logs_in_until_the_password_changes_or_the_user_goes(platform: Platform) -> None:
     chosen, newer = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
     with user(platform, "--no-profile", password=chosen) as (name, email, _):
-        assert opens(platform, core, email, chosen)
+        assert opens(platform, email, chosen)
         platform.cli("users", "passwd", name, "--password-stdin", stdin=f"{newer}\n")
-        assert not opens(platform, core, email, chosen)
-        assert opens(platform, core, email, newer)
+        assert not opens(platform, email, chosen)
+        assert opens(platform, email, newer)
         platform.cli("users", "remove", name)
-        assert not opens(platform, core, email, newer)
+        assert not opens(platform, email, newer)
 
 
 def test_of_two_who_add_one_name_at_once_one_wins(platform: Platform) -> None:
@@ -82,10 +78,10 @@ def test_of_two_who_add_one_name_at_once_one_wins(platform: Platform) -> None:
         platform.cli("users", "remove", name, check=False)
 
 
-def test_no_up_undoes_what_a_command_did(platform: Platform, core: kubernetes.client.CoreV1Api) -> None:
+def test_no_up_undoes_what_a_command_did(platform: Platform) -> None:
     with user(platform, "--no-profile") as (name, email, password):
         assert finished(platform.up())["changed"] == 0
-        assert opens(platform, core, email, password)
+        assert opens(platform, email, password)
         listed = {one["name"]: one for one in platform.cli("users", "list", "--json").json()["items"]}
         assert listed[name]["source"] == "command" and listed["admin"]["source"] == "declared"
 
@@ -101,14 +97,12 @@ def test_a_password_is_nowhere_but_in_its_output(platform: Platform, core: kuber
         assert password not in str([event.message for event in core.list_event_for_all_namespaces().items])
 
 
-def test_a_token_is_for_the_gateway_and_of_the_users_own_profile(
-    platform: Platform, core: kubernetes.client.CoreV1Api
-) -> None:
+def test_a_token_is_for_the_gateway_and_of_the_users_own_profile(platform: Platform) -> None:
     with user(platform) as (name, _, _password):
         try:
             token = platform.cli("users", "token", name, "--duration", "10m", "--json").json()
             assert token["account"] == f"system:serviceaccount:{name}:default-editor"
-            client = browser(platform, core)
+            client = browser(platform)
             assert client.get("/", authorization=f"Bearer {token['token']}").status_code not in (
                 302,
                 401,

@@ -8,11 +8,10 @@ from typing import Any
 import kubernetes
 import pytest
 
-from e2e.platform import SHELL_IMAGE, Platform, namespace, restricted, run_pod, wait_for
+from e2e.platform import PYTHON_IMAGE, SHELL_IMAGE, Platform, namespace, restricted, run_pod, wait_for
 from mlstack.adapters.kube import KubeClient
 
 GROUP = ("argoproj.io", "v1alpha1")
-PYTHON_IMAGE = "mlstack.local/train-iris:1"
 """The training sample's image, for a pod that needs an HTTPS client; the shell image's knows no curve of the API server."""
 ASK = """
 import os, ssl, sys, urllib.error, urllib.request

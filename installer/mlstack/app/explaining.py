@@ -17,6 +17,7 @@ from mlstack.core.authzmatch import Request
 from mlstack.core.authzresult import Answer, Explanation
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object
+from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.probes import Probe
 from mlstack.core.routes import GATEWAY
 from mlstack.core.urlpath import normalized
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mlstack.app.session import Session
     from mlstack.core.ports import Kube
 
-PROVIDER = "identity-provider"
 REASON = 200
 """Characters of the gateway's own words that are kept."""
 
@@ -114,7 +114,9 @@ def _headers(question: Question) -> dict[str, str]:
 
 def _claims(session: Session, user: str, gate: Gate) -> dict[str, Any]:
     """What the token of a user's session says, by the identity provider that the login asks."""
-    provider = next((stack.exports[PROVIDER] for stack in session.stacks if PROVIDER in stack.exports), None)
+    provider = next(
+        (stack.exports[IDENTITY_PROVIDER] for stack in session.stacks if IDENTITY_PROVIDER in stack.exports), None
+    )
     if provider is None or not gate.policies("CUSTOM"):
         raise MlstackError(
             "auth.no-login",

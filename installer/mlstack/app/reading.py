@@ -126,14 +126,15 @@ def endpoint_infos(session: Session) -> tuple[EndpointInfo, ...]:
         EndpointInfo(
             name=point.name,
             stack=owners[point.name],
-            url=url_of(point, session.ports) or _routed(session, point),
-            routed=_routed(session, point),
+            url=url_of(point, session.ports) or routed,
+            routed=routed,
             scheme=point.scheme,
             doc=point.doc,
             credential=point.credential,
         )
         for point, enabled in endpoints(session)
         if enabled and point.name in shown
+        for routed in [_routed(session, point)]
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
+from mlstack.app.certs import authority_text
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.events import Message
-from mlstack.core.model import ResourceId
+from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.probes import Answer, Identity, Probe, accepted, control, probes, protected_paths
 from mlstack.core.results import CaseResult, TestReport
 from mlstack.core.routes import GATEWAY, with_platform
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlstack.app.session import Session
     from mlstack.core.ports import Kube
 
-LOGIN, PROVIDER = "login", "identity-provider"
+LOGIN = "login"
 TOKEN_SECONDS = 900
 """Life of the tokens made for the run; the API server gives none a shorter one than ten minutes."""
 ACCOUNT = "default"
@@ -33,7 +33,7 @@ def verify_auth(session: Session, junit: Path | None) -> TestReport:
     """Sends the attack list to every route of the gateway. Raises ``verify.no-login`` where there is nothing to attack, and
     ``gateway.unreachable``."""
     exports = {name: dict(values) for stack in session.stacks for name, values in stack.exports.items()}
-    missing = [name for name in (GATEWAY, LOGIN, PROVIDER) if name not in exports]
+    missing = [name for name in (GATEWAY, LOGIN, IDENTITY_PROVIDER) if name not in exports]
     if missing:
         raise MlstackError(
             "verify.no-login",
@@ -54,9 +54,9 @@ def verify_auth(session: Session, junit: Path | None) -> TestReport:
 def _attack(session: Session, kube: Kube, exports: dict[str, dict[str, str]]) -> Iterator[CaseResult]:
     from mlstack.adapters.gateway import GatewayClient
 
-    gateway, login = exports[GATEWAY], exports[PROVIDER]["loginUrl"]
+    gateway, login = exports[GATEWAY], exports[IDENTITY_PROVIDER]["loginUrl"]
     identity = _identity(session, kube, exports)
-    client = GatewayClient(session.render_facts.external.url, _authority(kube, gateway))
+    client = GatewayClient(session.render_facts.external.url, _authority(session, kube))
     public = _public(session, exports)
     objects = [obj for stack in session.stacks for obj in stack.objects]
     for route in protected_paths(objects, gateway["gateway"], public):
@@ -90,7 +90,7 @@ def _through(
 
 
 def _identity(session: Session, kube: Kube, exports: dict[str, dict[str, str]]) -> Identity:
-    gateway, login, provider = exports[GATEWAY], exports[LOGIN], exports[PROVIDER]
+    gateway, login, provider = exports[GATEWAY], exports[LOGIN], exports[IDENTITY_PROVIDER]
     namespace, audience = gateway["namespace"], gateway["audience"]
     good, _ = kube.token(namespace, ACCOUNT, [audience], TOKEN_SECONDS)
     wrong, _ = kube.token(namespace, ACCOUNT, [], TOKEN_SECONDS)
@@ -104,17 +104,18 @@ def _identity(session: Session, kube: Kube, exports: dict[str, dict[str, str]]) 
     )
 
 
-def _authority(kube: Kube, gateway: dict[str, str]) -> str:
-    secret = kube.get(ResourceId("Secret", gateway["certificate"], gateway["namespace"]))
-    if secret is None:
+def _authority(session: Session, kube: Kube) -> str:
+    """The authority that the gateway's certificate is held against. Raises ``gateway.no-certificate``."""
+    text = authority_text(session, kube)
+    if not text:
         raise MlstackError(
             "gateway.no-certificate",
             "the gateway has no certificate",
-            why=f"Secret/{gateway['namespace']}/{gateway['certificate']} is not there",
+            why="the authority of its certificate is not there",
             remedy="run `mlstack up`",
             exit_code=ExitCode.NOT_READY,
         )
-    return base64.b64decode(secret["data"]["ca.crt"]).decode()
+    return text
 
 
 def _public(session: Session, exports: dict[str, dict[str, str]]) -> list[str]:
