@@ -1,4 +1,5 @@
-"""Entry point. Answers ``--help`` and ``--version`` itself: the command-line library alone costs more than their time budget."""
+"""Entry point. Answers ``--help``, ``--version`` and an ``up`` to which nothing has changed itself: the command-line library alone
+costs more than their time budget."""
 
 import sys
 
@@ -16,6 +17,13 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"mlstack {__version__}")
         return 0
+    if arguments[:1] == ["up"] and not _completing():
+        from os import environ
+
+        from mlstack.cli.quick import attempt
+
+        if attempt(arguments[1:], environ):
+            return 0
     from mlstack.cli.root import run
 
     return run(arguments)

@@ -170,6 +170,9 @@ class FakeApp:
             )
         return self._play()
 
+    def settle(self, asked, told):
+        self._called("settle", asked, told)
+
     def down(self, purge, undo_host):
         self._called("down", purge, undo_host)
         return Report((Outcome("delete", Result.DONE),))

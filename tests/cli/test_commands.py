@@ -127,6 +127,15 @@ def test_a_run_with_json_is_events_then_a_result(mlstack):
     assert failed["ok"] is False and failed["failed"][0]["error"]["code"] == "wait.timeout"
 
 
+def test_an_up_that_ended_well_hands_over_what_it_said_and_how_it_was_asked(mlstack):
+    ran = mlstack("up", "--yes", "--name", "lab", "--set", "provider.kind.nodes=2")
+    (_, asked, told) = next(call for call in ran.calls if call[0] == "settle")
+    assert (asked.file, asked.name, asked.profile, asked.sets) == ("", "lab", "", ("provider.kind.nodes=2",))
+    assert "\n".join(told["lines"]) in ran.out and told["status"]["instance"] == "lab"
+    for other in (mlstack("up", "--yes", fails=True), mlstack("up", "--yes", "--no-host-changes")):
+        assert not [call for call in other.calls if call[0] == "settle"]
+
+
 def test_a_failed_run_says_what_to_do(mlstack):
     ran = mlstack("--name", "lab", "up", fails=True)
     assert ran.out == ""

@@ -173,19 +173,30 @@ class DockerEngine:
             raise _unreachable(error) from error
 
 
-def _connect(environment: Mapping[str, str] | None, timeout: float) -> Any:
-    """A client of DOCKER_HOST or, without it, of the docker program's current context, as kind itself would use."""
+def engine_host(environment: Mapping[str, str] | None) -> str:
+    """Where the engine listens: DOCKER_HOST or, without it, what the docker program's current context says, as kind itself would
+    use; empty for the SDK's default."""
     import os
 
-    import docker
     from docker.context import ContextAPI
 
     env = os.environ if environment is None else environment
+    if env.get("DOCKER_HOST"):
+        return env["DOCKER_HOST"]
+    context = ContextAPI.get_current_context()
+    return str(context.Host) if context is not None and context.Host else ""
+
+
+def _connect(environment: Mapping[str, str] | None, timeout: float) -> Any:
+    """A client of the engine at ``engine_host``."""
+    import os
+
+    import docker
+
+    env = os.environ if environment is None else environment
     settings: dict[str, Any] = {"version": "auto", "timeout": int(timeout)}
-    if not env.get("DOCKER_HOST"):
-        context = ContextAPI.get_current_context()
-        if context is not None and context.Host:
-            return docker.APIClient(base_url=context.Host, **settings)
+    if not env.get("DOCKER_HOST") and (host := engine_host(env)):
+        return docker.APIClient(base_url=host, **settings)
     return docker.DockerClient.from_env(environment=dict(env), **settings).api
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlstack.adapters import kube_request
 from mlstack.adapters.kube_discovery import Discovery
-from mlstack.adapters.kube_http import DEFAULT_PATIENCE, Patience, Transport
+from mlstack.adapters.kube_http import DEFAULT_PATIENCE, Patience, Read, Transport
 from mlstack.adapters.kube_request import JSON, METADATA_LIST, Request, path_of
 from mlstack.adapters.kube_watch import read_lines, read_watch
 from mlstack.adapters.kubeconfig import load
@@ -30,7 +30,8 @@ SERVED_WITHIN = 10.0
 
 
 class KubeClient:
-    """``ports.Kube`` over HTTP. kubeconfig: file; context: empty for its current one; notify: gets lines for the user."""
+    """``ports.Kube`` over HTTP. kubeconfig: file; context: empty for its current one; notify: gets lines for the user; read: see
+    ``Transport``."""
 
     def __init__(
         self,
@@ -39,9 +40,10 @@ class KubeClient:
         *,
         patience: Patience = DEFAULT_PATIENCE,
         notify: Callable[[str], None] = lambda _line: None,
+        read: Read = lambda _path, _query, _answer: None,
     ) -> None:
         self._kubeconfig, self._context = kubeconfig, context
-        self._transport = Transport(load(kubeconfig, context), patience, notify)
+        self._transport = Transport(load(kubeconfig, context), patience, notify, read=read)
         self._discovery = Discovery(self._transport)
 
     @property

@@ -57,8 +57,12 @@ class _Again(Exception):
         self.why, self.after, self.limit, self.answer = why, after, limit, answer
 
 
+Read = Callable[[str, Mapping[str, str], Any], None]
+
+
 class Transport:
-    """Sends requests. Safe for several threads. notify gets a line when the user should know that we wait."""
+    """Sends requests. Safe for several threads. notify gets a line when the user should know that we wait; read gets path, query
+    and answer of every read that is not a stream, None for what is not there."""
 
     def __init__(
         self,
@@ -66,8 +70,9 @@ class Transport:
         patience: Patience = DEFAULT_PATIENCE,
         notify: Callable[[str], None] = lambda _line: None,
         size: int = 16,
+        read: Read = lambda _path, _query, _answer: None,
     ) -> None:
-        self._access, self._patience, self._notify = access, patience, notify
+        self._access, self._patience, self._notify, self._read = access, patience, notify, read
         self._pool = _pool(access, size)
         self._answered = False
         self._outage = -WAKING
@@ -93,13 +98,18 @@ class Transport:
     def _once(self, request: Request, fresh: bool) -> Any:
         response = self._send(request, stream=False, timeout=self._patience.read, fresh=fresh)
         if response.status >= 400:
+            if request.method == "GET" and response.status == 404:
+                self._read(request.path, request.query or {}, None)
             raise self._refusal(request, response.status, response.data, response.headers)
         if request.accept != JSON and "json" not in request.accept:
             return response.data
         try:
-            return json.loads(response.data)
+            answer = json.loads(response.data)
         except ValueError:
             raise _Again("its answer was cut off") from None
+        if request.method == "GET":
+            self._read(request.path, request.query or {}, answer)
+        return answer
 
     def open(self, request: Request, timeout: float) -> BaseHTTPResponse:
         """Starts an answer that is read bit by bit; timeout: seconds of silence allowed in it. Pass it to ``done`` at the end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlstack.app.access import AccessUseCases
 from mlstack.app.devapp import Developing
@@ -12,6 +12,7 @@ from mlstack.core.config import Resolved
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
+    from mlstack.app.unchanged import Asked
     from mlstack.core.accounts import ProfileInfo, TokenInfo, UserChanged, UserInfo
     from mlstack.core.actions import Plan, Report
     from mlstack.core.events import LogLine
@@ -48,6 +49,13 @@ class Application(AccessUseCases, Developing):
         from mlstack.app.lifecycle import carry_out
 
         return carry_out(self._session, "up", confirm, host_changes)
+
+    def settle(self, asked: Asked, told: Mapping[str, Any]) -> None:
+        """Lets the next ``up`` of the same command line say the same at once, if this one found nothing to do."""
+        if self._session.settled is not None:
+            from mlstack.app.settling import keep
+
+            keep(self._session, asked, self._session.settled, told)
 
     def down(self, purge: bool, undo_host: bool) -> Report:
         """Takes the platform away."""

@@ -38,6 +38,11 @@ class Choices:
             exit_code=ExitCode.PREFLIGHT,
         )
 
+    def keep(self, **values: Any) -> None:
+        """As ``write``, but leaves a file alone that says so already."""
+        if {**self.read(), **values} != self.read():
+            self.write(**values)
+
     def write(self, **values: Any) -> None:
         """Adds values and writes the file, all of it or nothing."""
         data = {**self.read(), **values}

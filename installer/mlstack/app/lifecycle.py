@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlstack.app import observing
+from mlstack.app import observing, unchanged
 from mlstack.app.clearing import clear, others
 from mlstack.app.identity import issuer_problems
+from mlstack.app.settling import look_at_engine, settle
 from mlstack.app.target import VOLUMES, wanted
 from mlstack.core.actions import Plan, Report, RunPlaybook
 from mlstack.core.desired import Facts
@@ -68,6 +69,7 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
     """Runs a command under the instance's lock. Raises ``lock.held``, preflight Problems and what planning raises."""
     with _writing(session, command) as (access, lost):
         _tell_unfinished(session, command)
+        engine = look_at_engine(session) if command == "up" else None
         cluster = observing.observe_cluster(session)
         # with the Lease, so that nobody changes what the plan is made from
         kube = access.writer() if cluster.state is ClusterState.RUNNING else None
@@ -76,6 +78,7 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
             _preflight(session, plan, facts)
             _agree(plan, facts, confirm, host_changes)
             _remember(session, cluster)
+            session.settled = settle(session, facts, engine) if not plan.actions else None
         report = _runner(session, access, facts, lost).run(plan)
         session.seen = facts if report.ok and not plan.actions else None
         return report
@@ -92,6 +95,7 @@ def _writing(session: Session, command: str) -> Iterator[tuple[ClusterAccess, th
     """The instance's host lock and its way to the cluster; the event is set once another writer took the Lease."""
     lost = threading.Event()
     with HostLock(session.directory, command):
+        unchanged.drop(session.directory)
         access = ClusterAccess(session.connect, session.name, identity(session.directory, command), lost.set)
         try:
             yield access, lost
@@ -198,6 +202,6 @@ def _remember(session: Session, cluster: ClusterFacts) -> None:
     """Keeps a profile given for this call, or the next command would take the default one for what is wanted, and the ports of
     a cluster that is about to be made; one that is there keeps those it has."""
     if session.resolved.origin_of(("profile",)).kind in ("flag", "env"):
-        session.choices.write(profile=session.config.profile)
+        session.choices.keep(profile=session.config.profile)
     if cluster.state is ClusterState.ABSENT and session.abilities.makes_cluster:
         session.choices.write(ports={mapping.name: mapping.host_port for mapping in session.spec.ports})

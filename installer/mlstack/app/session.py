@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlstack.core.config import Config, Resolved
 from mlstack.core.desired import Facts, RenderedStack
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlstack.app.artifacts import Artifacts
     from mlstack.app.choices import Choices
     from mlstack.core.context import RenderFacts
+    from mlstack.core.looks import Looks
     from mlstack.core.model import ClusterSpec, PortMapping
     from mlstack.core.people import People
     from mlstack.core.plan_base import Abilities
@@ -45,6 +46,8 @@ class Session:
     cancelled: Cancelled
     seen: Facts | None = None
     """What was observed by a run that then found nothing to do, so that its end need not look again."""
+    settled: Mapping[str, Any] | None = None
+    """By what the next ``up`` can tell that there is still nothing to do, when this one found so."""
 
     @property
     def config(self) -> Config:
@@ -192,4 +195,11 @@ class Session:
 
         path = kubeconfig or self.provider.kubeconfig(self.spec)
         context = self.config.provider.existing.context if self.config.provider.type == "existing" else ""
-        return KubeClient(path, context, notify=self.warn)
+        return KubeClient(path, context, notify=self.warn, read=self.looks.take)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """What was read of the cluster."""
+        from mlstack.core.looks import Looks
+
+        return Looks()

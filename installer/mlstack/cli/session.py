@@ -119,9 +119,9 @@ class Session:
         if not self.options.json:
             return
         if isinstance(result, Sequence):
-            content: dict[str, Any] = {"items": [_plain(item) for item in result]}
+            content: dict[str, Any] = {"items": [plain(item) for item in result]}
         else:
-            content = _plain(result)
+            content = plain(result)
         print(json.dumps(envelope(kind, content), default=str, ensure_ascii=False), flush=True)
 
     def confirm(self, question: str, lines: Sequence[str], *, yes: bool, unattended: bool) -> bool:
@@ -214,7 +214,8 @@ def fail(error: MlstackError, *, as_json: bool) -> ExitCode:
     return error.exit_code
 
 
-def _plain(result: object) -> dict[str, Any]:
+def plain(result: object) -> dict[str, Any]:
+    """A result as the data of a JSON line."""
     if dataclasses.is_dataclass(result) and not isinstance(result, type):
         data = dataclasses.asdict(result)
         for name in ("ready", "ok", "healthy"):

@@ -6,15 +6,19 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlstack.app.unchanged import Asked
 from mlstack.cli import show
 from mlstack.cli.frame import command as make_command
 from mlstack.cli.landing.board import Ending
-from mlstack.cli.session import Session
+from mlstack.cli.quick import told_of
+from mlstack.cli.session import Session, plain
 from mlstack.core.errors import ExitCode
+from mlstack.core.events import EVENTS_VERSION
 
 if TYPE_CHECKING:
     from mlstack.cli.landing.page import Page
@@ -71,12 +75,21 @@ def bring_up(session: Session, *, yes: bool, no_host_changes: bool, page: Page |
             page.show()
         report = app.up(confirm, host_changes=app.config.config.host.changes and not no_host_changes)
         status = app.status() if report.ok else None
+        lines = show.summary(status, session.command) if status else []
+        if status and not no_host_changes:
+            app.settle(_asked(session), told_of(plain(status), lines, EVENTS_VERSION))
     code = session.finish(report, resume="up")
     if status is not None:
         session.data("Status", status)
-        for line in show.summary(status, session.command):
+        for line in lines:
             session.say(line)
     return Ending(code, status)
+
+
+def _asked(session: Session) -> Asked:
+    options = session.options
+    file = str(options.file) if options.file else ""
+    return Asked(file, options.name or "", options.profile or "", options.sets, str(Path.cwd()))
 
 
 def confirm_host_changes(session: Session, changes: Sequence[str], *, yes: bool) -> bool:
