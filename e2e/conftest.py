@@ -13,6 +13,7 @@ from pathlib import Path
 import kubernetes
 import pytest
 
+from e2e.choice import chosen
 from e2e.platform import COMMAND, Platform
 
 PREFLIGHT = 3
@@ -42,19 +43,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def platform(uncaptured: Callable[[], AbstractContextManager[None]]) -> Iterator[Platform]:
     """The instance MLSTACK_E2E_NAME (``mlstack``) when it is ready, else one named ``e2e``, removed at the end.
 
-    MLSTACK_E2E_PROFILE names the profile of one that is made, empty the release's default; tests of what a profile has not
-    skip and say so. A host that mlstack's preflight refuses (exit 3) skips the suite; where CI is set that is a failure.
+    ``e2e.choice`` tells the profile of one that is made; tests of what a profile has not skip and say so. A host that mlstack's
+    preflight refuses (exit 3) skips the suite; where CI is set that is a failure.
     """
     wanted = Platform(os.environ.get("MLSTACK_E2E_NAME", "mlstack"))
     if _ready(wanted):
         yield wanted
         return
     made = Platform(os.environ.get("MLSTACK_E2E_NAME", "e2e"))
-    profile = ["--profile", wish] if (wish := os.environ.get("MLSTACK_E2E_PROFILE")) else []
+    profile, why = chosen()
     with uncaptured():
+        print(f"\nthe suite makes a platform of profile {profile}: {why}", flush=True)
         # Its progress goes to the terminal of the run: a long build must not look dead.
         code = subprocess.run(
-            made.argv("up", "--yes", "--plain", *profile), stdin=subprocess.DEVNULL, timeout=UP_SECONDS, check=False
+            made.argv("up", "--yes", "--plain", "--profile", profile),
+            stdin=subprocess.DEVNULL,
+            timeout=UP_SECONDS,
+            check=False,
         ).returncode
     if code == PREFLIGHT and not os.environ.get("CI"):
         pytest.skip("this host cannot run the platform; what is missing is said above")

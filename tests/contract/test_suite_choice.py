@@ -1,0 +1,56 @@
+"""Which profile the end-to-end suite makes a platform of."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from e2e import choice
+
+TOOK = {
+    "image:a.example/portal:1-abc": 4.0,
+    "image:a.example/portal:1-def": 6.0,
+    "image:b/istio:1": 200.0,
+    "wait:x": 9.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "seconds"),
+    [
+        ([], 0.0),
+        (["a.example/portal:1-new"], 6.0),
+        (["a.example/portal:2", "b/istio:2"], 206.0),
+        (["c/unknown:1"], float("inf")),
+        (["a.example:1"], float("inf")),
+    ],
+)
+def test_an_image_takes_as_long_as_others_of_its_name_did(missing, seconds):
+    assert choice.building(missing, TOOK) == seconds
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path):
+    """Gives the function that says which images are not cached."""
+    (tmp_path / "durations.json").write_text(json.dumps(TOOK))
+
+    def lack(*refs):
+        items = [{"ref": "a.example/minio:1", "cached": True}, *({"ref": ref, "cached": False} for ref in refs)]
+        monkeypatch.setattr(choice, "_images", lambda _profile, _environ: items)
+        return {"MLSTACK_CACHE_DIR": str(tmp_path)}
+
+    return lack
+
+
+def test_the_fullest_profile_whose_images_are_there_or_nearly_so(cached):
+    assert choice.chosen(cached())[0] == "standard"
+    assert choice.chosen(cached("a.example/portal:2")) == (
+        "standard",
+        "the images of standard are cached, 1 to make in about 6 s",
+    )
+    assert choice.chosen(cached("c/unknown:1")) == ("minimal", "images of standard are not cached: c/unknown:1")
+
+
+def test_the_variable_decides(cached):
+    assert choice.chosen({**cached(), "MLSTACK_E2E_PROFILE": "minimal"})[0] == "minimal"
