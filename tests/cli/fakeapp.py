@@ -276,6 +276,10 @@ class FakeApp:
             Credential(name="minio", stack="minio", url=ENDPOINT.url, values={"username": "admin", "password": CANARY})
         ]
 
+    def rotate_credential(self, name):
+        self._called("rotate_credential", name)
+        return Report((Outcome("secret:login/login-cookie", Result.DONE, changed=True),))
+
     def certificates(self):
         self._called("certificates")
         common = {

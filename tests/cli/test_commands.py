@@ -61,6 +61,7 @@ CASES = [
     Case("profiles remove ann --purge --yes", ("remove_profile", "ann", True), ("deleted with its data",)),
     Case("credentials", ("credentials", None), ("username  admin", CANARY), "Credentials"),
     Case("credentials minio", ("credentials", "minio"), (CANARY,), "Credentials"),
+    Case("credentials --rotate login-cookie --yes", ("rotate_credential", "login-cookie"), ("has new values",)),
     Case("certs show", ("certificates",), ("lab.localhost", "2027-11-01", "CC:DD"), "Certificates"),
     Case("certs show", ("certificates",), ("it ended 3 days ago", "mlstack certs rotate"), "Certificates", 4, {"fails": True}),
     Case("certs rotate", ("rotate", False), ("New certificates",)),

@@ -184,7 +184,12 @@ def test_what_was_ensured_stays_ensured_until_its_secret_is_made_anew():
     facts = replace(facts, inventory={"app": ensured})
     assert ids(plan_up(wanted(one), facts)) == []
     gone = replace(facts, live={rid: live for rid, live in facts.live.items() if rid.kind != "Secret"})
-    assert ids(plan_up(wanted(one), gone)) == ["secret:ns/k", "bucket:b:ns/k", "inventory:app"]
+    plan = plan_up(wanted(one), gone)
+    assert ids(plan) == ["intent:app", "secret:ns/k", "bucket:b:ns/k", "inventory:app"]
+    intent = plan.actions[0]
+    assert isinstance(intent, RecordInventory) and intent.ensured == (), (
+        "cut off now, the next run makes its access anew"
+    )
 
 
 def test_the_access_to_a_bucket_that_is_wanted_no_more_is_taken_away():

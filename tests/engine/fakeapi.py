@@ -74,6 +74,10 @@ class FakeApi:
         self.retry_after = "0"
         self.pod_logs: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
+        self.written: dict[tuple, int] = {}
+        self.documents: dict[str, dict] = {}
+        self.strangers = True
+        self.ahead = 0.0
         self.directory = directory
         self.port = 0
         self.start()
@@ -151,6 +155,9 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_args) -> None:
         return
 
+    def date_time_string(self, timestamp=None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.api.ahead)
+
     def setup(self) -> None:
         super().setup()
         self.connection.setsockopt(6, 1, 1)
@@ -206,11 +213,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def route(self, body: dict) -> None:
         url = urlsplit(self.path)
+        if self.answered_beside(url.path):
+            return
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         parts = url.path.strip("/").split("/")
-        if len(parts) == 1:
-            self.answer(200, {"gitVersion": "v1.36.3"} if parts == ["version"] else self.discovery(parts == ["api"]))
-            return
         api_version, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
         namespace = ""
         if len(rest) >= 3 and rest[0] == "namespaces":
@@ -237,6 +243,20 @@ class Handler(BaseHTTPRequestHandler):
                 for part in [part for part in item if part not in ("metadata", "kind", "apiVersion")]:
                     item.pop(part)
         self.answer(status, result)
+
+    def answered_beside(self, path: str) -> bool:
+        """Whether it was no matter of objects: a login that is missing, a document, a path that there is not."""
+        if not self.api.strangers and not self.headers.get("Authorization"):
+            self.refuse(401, "Unauthorized", "Unauthorized")
+        elif path in self.api.documents:
+            self.answer(200, self.api.documents[path])
+        elif path.split("/")[1] not in ("api", "apis", "version"):
+            self.refuse(404, "the server could not find the requested resource", "NotFound")
+        elif path.count("/") == 1:
+            self.answer(200, {"gitVersion": "v1.36.3"} if path == "/version" else self.discovery(path == "/api"))
+        else:
+            return False
+        return True
 
     def part_of(self, name: str, part: str) -> None:
         """The log of a pod, or a token of a service account."""
@@ -314,7 +334,16 @@ class Handler(BaseHTTPRequestHandler):
         obj = copy.deepcopy(obj)
         entry = {"manager": "mlstack", "operation": "Apply", "fieldsV1": fields_v1(self.api.owned.get(key, set()))}
         obj["metadata"]["managedFields"] = [entry] if key in self.api.owned else []
+        if key[1] == "secrets":
+            obj["metadata"]["managedFields"].append(self.writer_of_data(key, obj))
         return obj
+
+    def writer_of_data(self, key, obj) -> dict:
+        """Who wrote a Secret's data, with another time after each write that changed it."""
+        if (self.api.objects.get(key) or {}).get("data") != obj.get("data"):
+            self.api.written[key] = self.api.written.get(key, 0) + 1
+        time = f"2026-01-01T00:00:{self.api.written.get(key, 0):02}Z"
+        return {"manager": "somebody", "operation": "Update", "time": time, "fieldsV1": {"f:data": {"f:x": {}}}}
 
     def create(self, key, body) -> tuple[int, dict]:
         key = (*key[:3], body["metadata"]["name"])
@@ -324,6 +353,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.status(409, "already exists", "AlreadyExists")
         self.api.creates[key] = self.api.creates.get(key, 0) + 1
         body["metadata"]["uid"] = uuid.uuid4().hex
+        if key[1] == "secrets":
+            body["metadata"]["managedFields"] = [self.writer_of_data(key, body)]
         return 201, self.api.put(key, body, "ADDED")
 
     def delete(self, key, found, body) -> tuple[int, dict]:

@@ -66,6 +66,31 @@ def test_a_user_is_confined_to_its_bucket(endpoint):
         client.make_bucket(bucket_name="another")
 
 
+def test_the_access_to_a_bucket_goes_with_its_policy_and_users_nobody_knows(endpoint):
+    store = MinioStore(endpoint, ROOT, KEY)
+    store.ensure_bucket("doomed")
+    store.ensure_user("doomedAccess000001", "doomedSecret0123456789abcdef00", "doomed")
+    store.ensure_bucket("kept")
+    store.ensure_user("keptAccess00000001", "keptSecret0123456789abcdef0000", "kept")
+    assert store.remove_access("doomed") is True
+    assert store.remove_access("doomed") is False
+    admin = store._admin()
+    assert "mlstack-doomed" not in admin.policy_list() and "mlstack-kept" in admin.policy_list()
+    assert "doomedAccess000001" not in admin.user_list() and "keptAccess00000001" in admin.user_list()
+
+
+def test_a_new_key_takes_the_place_of_the_old_one(endpoint):
+    store = MinioStore(endpoint, ROOT, KEY)
+    store.ensure_bucket("turned")
+    store.ensure_user("turnedAccess000001", "oldSecret0123456789abcdef00000", "turned")
+    store.ensure_user("turnedAccess000001", "newSecret0123456789abcdef00000", "turned")
+    new = Minio(endpoint, access_key="turnedAccess000001", secret_key="newSecret0123456789abcdef00000", secure=False)
+    assert list(new.list_objects(bucket_name="turned")) == []
+    old = Minio(endpoint, access_key="turnedAccess000001", secret_key="oldSecret0123456789abcdef00000", secure=False)
+    with pytest.raises(S3Error, match="SignatureDoesNotMatch"):
+        list(old.list_objects(bucket_name="turned"))
+
+
 def test_wrong_administrator_key_is_an_error_without_the_key(endpoint):
     with pytest.raises(MlstackError) as caught:
         MinioStore(endpoint, ROOT, "canary-wrong-secret").ensure_bucket("artifacts2")

@@ -135,6 +135,14 @@ class FakeStore:
         self.calls.append(("remove bucket", bucket))
         return True
 
+    def remove_access(self, bucket):
+        self.calls.append(("remove access", bucket))
+        return True
+
+    def end_all(self):
+        self.calls.append(("end sessions",))
+        return True
+
     def ensure_database(self, database):
         self.calls.append(("database", database))
         return True
@@ -174,6 +182,7 @@ class World:
             database=lambda _kube, _exports: self.store,
             certificates=OwnAuthority(),
             users=open_users,
+            sessions=lambda _kube, _exports: self.store,
         )
 
     def up(

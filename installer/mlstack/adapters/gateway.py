@@ -26,8 +26,9 @@ class GatewayClient:
 
     def __init__(self, url: str, authority: str, address: str = "127.0.0.1") -> None:
         parts = urlsplit(url)
-        self._host, self._port, self._netloc = parts.hostname or "", parts.port or 443, parts.netloc
+        self._host, self._netloc, self._scheme = parts.hostname or "", parts.netloc, parts.scheme
         self._secure = parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 80)
         self._address = address
         self._context = ssl.create_default_context(cadata=authority)
 
@@ -40,7 +41,7 @@ class GatewayClient:
         except (OSError, ssl.SSLError) as error:
             raise MlstackError(
                 "gateway.unreachable",
-                f"the gateway does not answer at https://{self._netloc}",
+                f"the gateway does not answer at {self._scheme}://{self._netloc}",
                 why=str(error),
                 remedy="run `mlstack status`, then `mlstack doctor`",
                 exit_code=ExitCode.NOT_READY,

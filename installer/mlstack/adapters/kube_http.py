@@ -73,7 +73,7 @@ class Transport:
         read: Read = lambda _path, _query, _answer: None,
     ) -> None:
         self._access, self._patience, self._notify, self._read = access, patience, notify, read
-        self._pool = _pool(access, size)
+        self._pool = pool_of(access, size)
         self._answered = False
         self._outage = -WAKING
         self._closed = threading.Event()
@@ -218,7 +218,8 @@ class Transport:
         )
 
 
-def _pool(access: Access, size: int) -> HTTPConnectionPool:
+def pool_of(access: Access, size: int) -> HTTPConnectionPool:
+    """Connections to a server, at most ``size`` at once."""
     import urllib3
 
     if access.proxy:

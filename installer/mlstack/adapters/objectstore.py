@@ -41,7 +41,7 @@ class MinioStore:
     def ensure_user(self, access_key: str, secret_key: str, bucket: str) -> bool:
         """Makes the user, or sets its key anew, and lets it into this bucket only. Raises MlstackError objectstore.failed."""
         admin = self._admin()
-        policy = f"mlstack-{bucket}"
+        policy = policy_name(bucket)
 
         def ensure() -> bool:
             admin.policy_add(policy, policy=policy_for(bucket))
@@ -67,6 +67,22 @@ class MinioStore:
             return True
 
         return bool(self._told(remove, "the removal of a user"))
+
+    def remove_access(self, bucket: str) -> bool:
+        """Removes the policy for a bucket and the users that have it; False when there was none. Raises objectstore.failed."""
+        _load_sdk()
+        admin, policy = self._admin(), policy_name(bucket)
+
+        def remove() -> bool:
+            if policy not in json.loads(admin.policy_list() or "{}"):
+                return False
+            found = json.loads(admin.get_policy_entities([], [], [policy])).get("policyMappings") or ()
+            for user in (user for mapping in found for user in mapping.get("users") or ()):
+                admin.user_remove(user)  # one whose Secret was lost: a policy in use cannot be removed
+            admin.policy_remove(policy)
+            return True
+
+        return bool(self._told(remove, f"the removal of the access to bucket {bucket}"))
 
     def remove_bucket(self, bucket: str) -> bool:
         """Deletes a bucket with every object and version in it; False when there was none. Raises objectstore.failed."""
@@ -136,6 +152,11 @@ def _reason(error: Exception) -> str:
 
 def _code(error: Exception) -> str:
     return str(getattr(error, "code", None) or getattr(error, "_code", None) or "")
+
+
+def policy_name(bucket: str) -> str:
+    """The name of the policy that lets a user into a bucket."""
+    return f"mlstack-{bucket}"
 
 
 def policy_for(bucket: str) -> dict[str, object]:

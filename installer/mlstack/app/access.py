@@ -54,3 +54,9 @@ class AccessUseCases:
         from mlstack.app.explaining import explain
 
         return explain(self._session, question)
+
+    def rotate_credential(self, name: str) -> Report:
+        """Makes a generated secret anew."""
+        from mlstack.app.rotating import rotate
+
+        return rotate(self._session, name)

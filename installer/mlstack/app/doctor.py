@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from mlstack.adapters.resolve import addresses
 from mlstack.app import observing
 from mlstack.app.certs import checks
+from mlstack.app.naming import name_checks
 from mlstack.app.provider import need
 from mlstack.app.reading import status
+from mlstack.core.clocks import clock_checks
 from mlstack.core.errors import MlstackError
-from mlstack.core.model import ClusterState
+from mlstack.core.model import ClusterState, Object
 from mlstack.core.results import Check, CheckState, Status
 
 if TYPE_CHECKING:
@@ -60,7 +65,24 @@ def _platform(session: Session) -> list[Check]:
         return [Check(name="api", group="platform", state=CheckState.FAILED, detail=detail, remedy=error.remedy)]
     if now.cluster is not ClusterState.RUNNING:
         return [_cluster(now)]
-    return [_cluster(now), *_stacks(now), *checks(session)]
+    return [_cluster(now), *_stacks(now), *checks(session), *name_checks(session, addresses), *_clocks(session)]
+
+
+def _clocks(session: Session) -> list[Check]:
+    """Host, API server and nodes must agree on the time, or tokens that are good are refused."""
+    with closing(session.server()) as server:
+        there, here = server.clock(), time.time()
+    with observing.reader(session) as kube:
+        nodes, leases = (kube.resource(*one) for one in (("v1", "Node"), ("coordination.k8s.io/v1", "Lease")))
+        ready = {one["metadata"]["name"] for one in (kube.list(nodes) if nodes else ()) if _is_ready(one)}
+        found = kube.list(leases, namespace="kube-node-lease") if leases else []
+    renewed = {one["metadata"]["name"]: str(one["spec"].get("renewTime") or "") for one in found}
+    return clock_checks(here, there, {name: text for name, text in renewed.items() if text and name in ready})
+
+
+def _is_ready(node: Object) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _cluster(now: Status) -> Check:

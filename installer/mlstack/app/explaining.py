@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -35,10 +36,12 @@ def explain(session: Session, question: Question) -> Explanation:
     url = _url(session, question.url)
     rendered = [obj for stack in session.stacks for obj in stack.objects]
     if question.rendered and not question.check:
-        return _evaluated(session, question, url, rendered)
+        return _evaluated(session, question, url, rendered, time.time())
     with observing.reader(session) as kube:
         objects = rendered if question.rendered else _live(kube, rendered)
-        found = _evaluated(session, question, url, objects)
+        with closing(session.server()) as server:
+            now = server.clock()  # the gateway holds a token's times against the cluster's clock, not this host's
+        found = _evaluated(session, question, url, objects, now)
         return replace(found, answer=_asked(session, kube, question, url)) if question.check else found
 
 
@@ -94,7 +97,9 @@ def _gate(session: Session, url: SplitResult, objects: Sequence[Object]) -> Gate
     return open_gate(objects, capability, _port(url), published, names)
 
 
-def _evaluated(session: Session, question: Question, url: SplitResult, objects: Sequence[Object]) -> Explanation:
+def _evaluated(
+    session: Session, question: Question, url: SplitResult, objects: Sequence[Object], now: float
+) -> Explanation:
     gate, path = _gate(session, url, objects), _target(url)
     request = Request(
         host=url.netloc,
@@ -104,7 +109,7 @@ def _evaluated(session: Session, question: Question, url: SplitResult, objects: 
         headers=_headers(question),
     )
     claims = _claims(session, question.user, gate) if question.user else None
-    return authz.explain(gate, request, url.geturl(), path.partition("?")[0], time.time(), claims)
+    return authz.explain(gate, request, url.geturl(), path.partition("?")[0], now, claims)
 
 
 def _headers(question: Question) -> dict[str, str]:

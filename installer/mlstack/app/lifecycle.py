@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlstack.app import observing, unchanged
 from mlstack.app.clearing import clear, others
 from mlstack.app.identity import issuer_problems
+from mlstack.app.naming import tell_unresolved
 from mlstack.app.settling import look_at_engine, settle
 from mlstack.app.target import VOLUMES, wanted
 from mlstack.core.actions import Plan, Report, RunPlaybook
@@ -77,6 +78,8 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
         if command == "up":
             _preflight(session, plan, facts)
             _agree(plan, facts, confirm, host_changes)
+            if plan.actions:
+                tell_unresolved(session)
             _remember(session, cluster)
             session.settled = settle(session, facts, engine) if not plan.actions else None
         report = _runner(session, access, facts, lost).run(plan)
@@ -133,6 +136,7 @@ def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threadi
     from mlstack.adapters.certificates import OwnAuthority
     from mlstack.adapters.database import PodDatabase
     from mlstack.adapters.objectstore import MinioStore
+    from mlstack.adapters.sessions import open_sessions
     from mlstack.adapters.users import open_users
 
     return Runner(
@@ -146,6 +150,7 @@ def _runner(session: Session, access: ClusterAccess, facts: Facts, lost: threadi
             database=PodDatabase,
             certificates=OwnAuthority(),
             users=open_users,
+            sessions=open_sessions,
             given=session.given.read,
         ),
         journal=observing.journal(session),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlstack.core.config import Config, Resolved
 from mlstack.core.desired import Facts, RenderedStack
 from mlstack.core.events import Emit, Message
-from mlstack.core.model import Paths
+from mlstack.core.model import Paths, ResourceId
 from mlstack.core.ports import Cancelled, ClusterProvider, Images, Kube
 from mlstack.core.releasefile import Node, Profile, Release
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlstack.adapters.docker import DockerEngine
     from mlstack.adapters.given import GivenSecrets
     from mlstack.adapters.host import LocalHost
+    from mlstack.adapters.kube_server import KubeServer
     from mlstack.app.artifacts import Artifacts
     from mlstack.app.choices import Choices
     from mlstack.core.context import RenderFacts
@@ -48,6 +49,8 @@ class Session:
     """What was observed by a run that then found nothing to do, so that its end need not look again."""
     settled: Mapping[str, Any] | None = None
     """By what the next ``up`` can tell that there is still nothing to do, when this one found so."""
+    renew: frozenset[ResourceId] = frozenset()
+    """Generated Secrets that the next ``up`` gives new values."""
 
     @property
     def config(self) -> Config:
@@ -130,7 +133,10 @@ class Session:
     @cached_property
     def stacks(self) -> tuple[RenderedStack, ...]:
         """The rendered stacks in dependency order."""
-        return self.renderer.render(self.selection, replace(self.render_facts, people=self.people))
+        from mlstack.app.machines import with_issuer
+
+        facts = with_issuer(self, replace(self.render_facts, people=self.people))
+        return self.renderer.render(self.selection, facts)
 
     @cached_property
     def people(self) -> People:
@@ -189,13 +195,22 @@ class Session:
         own = self.config.provider.type == "kind"
         return Abilities(makes_cluster=own, loads_images=own)
 
+    def server(self) -> KubeServer:
+        """What the cluster's API server tells beside its objects. Raises kubeconfig.*."""
+        from mlstack.adapters.kube_server import KubeServer
+
+        return KubeServer(self.provider.kubeconfig(self.spec), self._context, read=self.looks.take)
+
+    @property
+    def _context(self) -> str:
+        return self.config.provider.existing.context if self.config.provider.type == "existing" else ""
+
     def connect(self, kubeconfig: Path | None = None) -> Kube:
         """A client of the cluster's API. Raises kubeconfig.* and kube.*."""
         from mlstack.adapters.kube import KubeClient
 
         path = kubeconfig or self.provider.kubeconfig(self.spec)
-        context = self.config.provider.existing.context if self.config.provider.type == "existing" else ""
-        return KubeClient(path, context, notify=self.warn, read=self.looks.take)
+        return KubeClient(path, self._context, notify=self.warn, read=self.looks.take)
 
     @cached_property
     def looks(self) -> Looks:

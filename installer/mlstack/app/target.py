@@ -149,4 +149,5 @@ def wanted(session: Session) -> Wanted:
         stacks=session.stacks,
         node_image=session.node.spec.image.ref if own and not pulled else "",
         tools=tuple(tool.name for tool in session.node.spec.tools) if own else (),
+        renew=session.renew,
     )

@@ -10,7 +10,7 @@ from mlstack.app import observing
 from mlstack.app.people import identity_exports, provides, user_store
 from mlstack.core.accounts import TokenInfo, UserChanged, UserInfo
 from mlstack.core.errors import ExitCode, MlstackError, Problems, did_you_mean
-from mlstack.core.people import ADMINS, PROFILES, Account, People, User
+from mlstack.core.people import ADMINS, LOGIN, PROFILES, Account, People, User
 from mlstack.core.peopleconfig import EMAIL, GROUP, NAME, default_email
 from mlstack.core.plan_services import first_password
 
@@ -125,6 +125,15 @@ def _forget_first(session: Session, kube: Kube, name: str) -> None:
         kube.delete(first_password(exports, name))
 
 
+def _end_sessions(session: Session, kube: Kube) -> None:
+    """Nobody can tell whose a session is, so all end."""
+    from mlstack.adapters.sessions import open_sessions
+
+    for exports in (stack.exports.get(LOGIN, {}) for stack in session.stacks):
+        if exports.get("sessions"):
+            open_sessions(kube, exports).end_all()
+
+
 def _account(accounts: Sequence[Account], name: str) -> Account:
     for account in accounts:
         if account.user.name == name:
@@ -139,7 +148,7 @@ def _account(accounts: Sequence[Account], name: str) -> Account:
 
 
 def remove_user(session: Session, name: str) -> UserInfo:
-    """Removes a user; profiles stay. Raises users.unknown, users.declared, users.last-admin."""
+    """Removes a user and ends all sessions; profiles stay. Raises users.unknown, users.declared, users.last-admin."""
     _not_declared(session, name, "kept")
     with observing.reader(session) as kube:
         users = user_store(session, kube)
@@ -153,6 +162,7 @@ def remove_user(session: Session, name: str) -> UserInfo:
                 exit_code=ExitCode.USAGE,
             )
         users.remove(name)
+        _end_sessions(session, kube)
         _forget_first(session, kube, name)
     return _info(session.people, account)
 

@@ -83,11 +83,13 @@ class LoadImage(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply(Action):
-    """Server-side applies one object. ca_bundle: the instance's CA goes into its webhook, APIService or CRD client settings."""
+    """Server-side applies one object. ca_bundle: the instance's CA goes into its webhook, APIService or CRD client settings;
+    secrets: those that its pods read, whose state then goes into the pod template."""
 
     object: Object
     stack: str
     ca_bundle: bool = False
+    secrets: tuple[ResourceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ class GenerateSecret(Action):
     literals: keys with a fixed, non-secret value (a user name).
     given: keys whose value is read from a reference of the user's; with any, a Secret that is there is made as wanted,
     random values aside. mark: annotation that tells the next plan what was wanted.
-    copies: namespaces that get the same Secret.
+    copies: namespaces that get the same Secret. renew: keys that get a new random value although one is there.
     """
 
     namespace: str
@@ -121,6 +123,7 @@ class GenerateSecret(Action):
     given: Mapping[str, str] = field(default_factory=dict)
     mark: str = ""
     copies: tuple[str, ...] = ()
+    renew: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,12 @@ from mlstack.core.model import Object, ResourceId
 
 SKEW = 60.0
 """Seconds that the gateway's clock may differ from the issuer's."""
+RECENT = 3600.0
+"""Seconds after its end within which a token may also be one that was only just made, by a clock that is behind."""
+CLOCKS = (
+    "The clock of who made it is ahead of the cluster's: set both by a time service (`mlstack doctor` compares them)"
+)
+CLOCKS_OF_NEW = "If it was just made, the clock of who made it is behind the cluster's (`mlstack doctor` compares them)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,9 @@ def judge_claims(authentications: Sequence[Object], claims: Mapping[str, Any], n
         by = ", ".join(dict.fromkeys(str(rid) for rid, _ in rules))
         return Verdict(401, f"Jwt issuer is not configured: '{issuer}' is none of {known}", by=by)
     rid, rule = found
-    if "exp" in claims and float(claims["exp"]) + SKEW < now:
-        return Verdict(401, f"Jwt is expired: {now - float(claims['exp']):.0f} s ago", by=str(rid))
-    if "nbf" in claims and float(claims["nbf"]) - SKEW > now:
-        return Verdict(401, "Jwt not yet valid: check the clocks", by=str(rid))
+    untimely = _untimely(claims, now)
+    if untimely:
+        return Verdict(401, untimely, by=str(rid))
     wanted, given = rule.get("audiences") or [], _list(claims.get("aud"))
     if wanted and not set(wanted) & set(given):
         told = f"Audiences in Jwt are not allowed: {', '.join(given) or 'none'} instead of {', '.join(wanted)}"
@@ -71,6 +76,26 @@ def judge_claims(authentications: Sequence[Object], claims: Mapping[str, Any], n
         if claims.get(one["claim"])
     }
     return Verdict(principal=f"{issuer}/{claims.get('sub', '')}", by=str(rid), claims=claims, identity=identity)
+
+
+def _untimely(claims: Mapping[str, Any], now: float) -> str:
+    """What is wrong with a token's times; where it can only be a clock, that is said with the remedy."""
+    begins, ends, made = (_seconds(claims.get(name)) for name in ("nbf", "exp", "iat"))
+    if begins is not None and begins - SKEW > now:
+        return f"Jwt not yet valid: it begins in {begins - now:.0f} s. {CLOCKS}"
+    if ends is None or ends + SKEW >= now:
+        return ""
+    ago = f"Jwt is expired: {now - ends:.0f} s ago"
+    if made is not None and made - SKEW > now:
+        return f"{ago}, and made {made - now:.0f} s from now. {CLOCKS}"
+    return f"{ago}; get a new one. {CLOCKS_OF_NEW}" if now - ends < RECENT else f"{ago}; get a new one"
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _prefixes(rule: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,9 @@ USES = "uses.mlstack.dev"
 PROVIDES = "provides.mlstack.dev"
 """Prefix of the labels on a namespace that say which capabilities its pods provide."""
 
+KUBEADM_ISSUER = "https://kubernetes.default.svc.cluster.local"
+"""The issuer of service-account tokens of a cluster that kubeadm makes, until the cluster itself can be asked."""
+
 SAMPLE_NAMES = ("images", "capability", "exports", "namespace", "instance", "stack")
 """What the expressions of a sample see beside ``params``, its own parameters."""
 
@@ -23,13 +26,17 @@ SAMPLE_NAMES = ("images", "capability", "exports", "namespace", "instance", "sta
 @dataclass(frozen=True, slots=True)
 class ProviderFacts:
     """What templates may know of the cluster. node_ports: the provider publishes NodePorts on 127.0.0.1 only;
-    pod_cidr: the pods' network, empty when unknown; storage_class: of an existing cluster, empty for its default."""
+    pod_cidr: the pods' network, empty when unknown; storage_class: of an existing cluster, empty for its default;
+    token_issuer: of the cluster's service-account tokens; token_keys: their public keys (JSON Web Key Set), empty where the
+    gateway can ask the API server for them."""
 
     type: str = "kind"
     architecture: str = "amd64"
     node_ports: bool = True
     pod_cidr: str = "10.244.0.0/16"
     storage_class: str = ""
+    token_issuer: str = KUBEADM_ISSUER
+    token_keys: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,8 @@ def build_context(
             "nodePorts": facts.provider.node_ports,
             "podCidr": facts.provider.pod_cidr,
             "storageClass": facts.provider.storage_class,
+            "tokenIssuer": facts.provider.token_issuer,
+            "tokenKeys": facts.provider.token_keys,
         },
         "network": {
             "httpProxy": facts.network.http_proxy,

@@ -44,12 +44,14 @@ class RenderedStack:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The whole target. node_image: ref of the node image, empty when the provider needs none; tools: host programs."""
+    """The whole target. node_image: ref of the node image, empty when the provider needs none; tools: host programs;
+    renew: generated Secrets that get new values."""
 
     cluster: ClusterSpec
     stacks: tuple[RenderedStack, ...]
     node_image: str = ""
     tools: tuple[str, ...] = ()
+    renew: frozenset[ResourceId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class LiveObject:
     """What a LIST tells of an object. owned: hash of the fields our field manager owns, from managedFields.
 
     ready: false for an object known not to be ready by the rules of its kind (kinds without such rules are ready).
-    ours: it carries the labels of this instance.
+    ours: it carries the labels of this instance. revision: of a Secret's data, see ``core.restarts``; uses: the mark of
+    the Secrets that a workload's pods were started with.
     """
 
     rid: ResourceId
@@ -67,6 +70,8 @@ class LiveObject:
     terminating: bool = False
     ours: bool = True
     ready: bool = True
+    revision: str = ""
+    uses: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from mlstack.core.catalogue import Entry
 from mlstack.core.context import PROVIDES, USES
 from mlstack.core.kinds import SYSTEM_NAMESPACES, cluster_kinds, pod_template
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, Object
+from mlstack.core.restarts import mark_configuration
 from mlstack.core.upstream import set_namespace
 
 POD_SECURITY = "pod-security.kubernetes.io"
@@ -29,7 +30,10 @@ def namespace_object(entry: Entry) -> Object | None:
 
 
 def finish(objects: Sequence[Object], entry: Entry, instance: str) -> list[Object]:
-    """The objects with namespaces and labels, every Namespace first, then CRDs as they come. Changes them in place."""
+    """The objects with namespaces, labels and marks of their configuration, every Namespace first, then CRDs as they come.
+
+    Changes them in place.
+    """
     set_namespace(objects, entry.document.spec.namespace)
     without = cluster_kinds(objects)
     labels = {LABEL_INSTANCE: instance, LABEL_STACK: entry.name}
@@ -40,6 +44,7 @@ def finish(objects: Sequence[Object], entry: Entry, instance: str) -> list[Objec
         template = pod_template(obj)
         if template is not None and obj["kind"] != "Pod":
             _label(template.setdefault("metadata", {}), labels)
+    mark_configuration(objects)
     return sorted(objects, key=lambda obj: obj["kind"] != "Namespace")
 
 

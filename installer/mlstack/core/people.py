@@ -17,6 +17,8 @@ ADMINS = "admins"
 """The group whose members are administrators."""
 IDENTITY_PROVIDER = "identity-provider"
 """The capability of keeping users; its exports say how: ``users`` (the kind of store) and what that store needs."""
+LOGIN = "login"
+"""The capability of keeping people logged in; its exports may say where: ``sessions`` (the kind of store)."""
 PROFILES = "profiles"
 """The capability of making profiles' namespaces."""
 Role = Literal["admin", "edit", "view"]

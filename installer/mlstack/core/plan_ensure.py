@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,14 @@ def _places(stack: RenderedStack, spec: SecretSpec) -> list[ResourceId]:
     return [secret_id(namespace, spec.name) for namespace in dict.fromkeys([stack.namespace, *spec.copies])]
 
 
+def generated_secrets(stack: RenderedStack) -> list[ResourceId]:
+    """The Secrets that are generated for a stack, copies included."""
+    return [rid for spec in stack.secrets for rid in _places(stack, spec)]
+
+
 def generated(stack: RenderedStack) -> list[Object]:
     """Stand-ins for the Secrets that will be made, so that edges from their consumers are found."""
-    rids = [rid for spec in stack.secrets for rid in _places(stack, spec)]
+    rids = generated_secrets(stack)
     rids += [secret_id(stack.namespace, spec.secret) for spec in stack.certificates]
     return [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": rid.name, "namespace": rid.namespace}}
@@ -34,7 +39,11 @@ def generated(stack: RenderedStack) -> list[Object]:
 
 
 def plan_secrets(
-    draft: Draft, stack: RenderedStack, cluster: set[str], namespaces: Mapping[str, str]
+    draft: Draft,
+    stack: RenderedStack,
+    cluster: set[str],
+    namespaces: Mapping[str, str],
+    renew: Collection[ResourceId] = (),
 ) -> dict[ResourceId, str]:
     """Plans generated Secrets that are absent and certificates that are due; gives each Secret's id -> what makes it."""
     made: dict[ResourceId, str] = {}
@@ -43,14 +52,17 @@ def plan_secrets(
         absent = [rid for rid in places if rid not in draft.facts.live]
         mark = _mark(spec, draft.facts, absent)
         other = [rid for rid in places if mark and rid not in absent and draft.facts.live[rid].fingerprint != mark]
-        if absent or other:
+        told = {draft.facts.live[rid].fingerprint for rid in places if rid not in absent}
+        torn = [rid for rid in places if not spec.given and rid not in absent and len(told) > 1]
+        renewed = tuple(spec.rotate) if places[0] in renew else ()
+        if absent or other or torn or renewed:
             needs = cluster | {namespaces[rid.namespace] for rid in places if rid.namespace in namespaces}
             action = GenerateSecret(
                 id=f"secret:{places[0].namespace}/{spec.name}",
-                title=f"{'Set' if mark else 'Generate'} {(absent or other)[0]}",
+                title=f"{'Set' if mark else 'Generate'} {(absent or other or places)[0]}",
                 group=stack.name,
                 needs=frozenset(needs),
-                why=f"{', '.join(map(str, absent))} absent" if absent else "what the configuration names has changed",
+                why=_why(absent, bool(other), bool(torn)),
                 namespace=places[0].namespace,
                 name=spec.name,
                 stack=stack.name,
@@ -59,10 +71,19 @@ def plan_secrets(
                 given=spec.given,
                 mark=mark,
                 copies=tuple(spec.copies),
+                renew=renewed,
             )
             made.update(dict.fromkeys(places, draft.add(action)))
     made.update(plan_certificates(draft, stack, cluster, namespaces))
     return made
+
+
+def _why(absent: Sequence[ResourceId], other: bool, torn: bool) -> str:
+    if absent:
+        return f"{', '.join(map(str, absent))} absent"
+    if other:
+        return "what the configuration names has changed"
+    return "its copies differ: an earlier run did not finish" if torn else "new values were asked for"
 
 
 def _mark(spec: SecretSpec, facts: Facts, absent: list[ResourceId]) -> str:

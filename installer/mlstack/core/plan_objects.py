@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from mlstack.core.actions import Apply, RecordInventory, Wait
+from mlstack.core.actions import Apply, RecordInventory
 from mlstack.core.desired import InventoryEntry, RenderedStack, Wanted
-from mlstack.core.diff import Change, compare, fingerprint_of, stamped
-from mlstack.core.model import ClusterState, Object, ResourceId
+from mlstack.core.diff import Change, compare, fingerprint_of
+from mlstack.core.model import ClusterState, ResourceId
 from mlstack.core.order import Edge, find_edges
-from mlstack.core.plan_base import APPLYSET_MEMBER, Draft, Key, applyset_id, ident, key_of
-from mlstack.core.plan_ensure import certificate_targets, generated, plan_ensured, plan_secrets, wait_specs
+from mlstack.core.plan_base import Draft, Key, key_of
+from mlstack.core.plan_ensure import (
+    generated,
+    plan_ensured,
+    plan_secrets,
+    wait_specs,
+)
+from mlstack.core.plan_part import StackPart, plan_apply, plan_waits
+from mlstack.core.plan_restarts import plan_end_of_sessions, plan_restarts
 from mlstack.core.podspec import WORKLOAD_KINDS, images_of
-from mlstack.core.readiness import has_rule
-
-
-@dataclass(slots=True)
-class StackPart:
-    """What was planned for one stack: ids by role."""
-
-    stack: RenderedStack
-    secrets: dict[ResourceId, str] = field(default_factory=dict)
-    applies: dict[ResourceId, str] = field(default_factory=dict)
-    waits: dict[ResourceId, set[str]] = field(default_factory=dict)
-    ensures: set[str] = field(default_factory=set)
-    ensured: tuple[str, ...] = ()
-    loads: set[str] = field(default_factory=set)
-
-    @property
-    def gate(self) -> set[str]:
-        """What has to be done before a stack that requires this one may start its workloads."""
-        waits = (one for ids in self.waits.values() for one in ids)
-        return {*self.applies.values(), *waits, *self.secrets.values(), *self.loads}
 
 
 def plan_objects(draft: Draft, wanted: Wanted, cluster: set[str], loads: Mapping[str, str]) -> dict[str, StackPart]:
@@ -46,16 +33,20 @@ def plan_objects(draft: Draft, wanted: Wanted, cluster: set[str], loads: Mapping
         rid.name: one for part in parts.values() for rid, one in part.applies.items() if rid.kind == "Namespace"
     }
     for part in parts.values():
-        part.secrets = plan_secrets(draft, part.stack, cluster, namespaces)
+        part.secrets = plan_secrets(draft, part.stack, cluster, namespaces, wanted.renew)
+    plan_restarts(draft, parts)
     everything = [obj for stack in wanted.stacks for obj in [*stack.objects, *generated(stack)]]
     edges = find_edges(everything) if any(part.applies for part in parts.values()) else {}
     before = _closure(wanted.stacks)
     for part in parts.values():
         required = set().union(*(parts[name].gate for name in before[part.stack.name] if name in parts))
         part.ensures, part.ensured = plan_ensured(draft, part.stack, cluster | required, part.secrets, part.gate)
+    plan_end_of_sessions(draft, parts)
     for part in parts.values():
         required = set().union(*(parts[name].gate for name in before[part.stack.name] if name in parts))
         intent = _plan_intent(draft, part, cluster)
+        for one in set(part.secrets.values()) if intent else ():
+            draft.actions[one] = replace(draft.actions[one], needs=draft.actions[one].needs | intent)
         _connect(draft, part, parts, edges, _Before(cluster | intent, required, loads))
     return parts
 
@@ -102,51 +93,19 @@ def _plan_changes(draft: Draft, part: StackPart) -> None:
     stack, facts = part.stack, draft.facts
     inventory = facts.inventory.get(stack.name)
     recorded: dict[Key, InventoryEntry] = {key_of(entry.rid): entry for entry in inventory.entries} if inventory else {}
-    trusted = certificate_targets(stack)
-    extra = wait_specs(stack)
+    part.extra = wait_specs(stack)
     fresh = facts.cluster.state is not ClusterState.RUNNING
-    applyset = applyset_id(draft.instance, stack.name)
     for obj in stack.objects:
         rid = ResourceId.of(obj)
         live = draft.live.get(key_of(rid))
-        fingerprint = fingerprint_of(obj)
-        result = compare(fingerprint, live, recorded.get(key_of(rid)))
+        result = compare(fingerprint_of(obj), live, recorded.get(key_of(rid)))
         if result.change is Change.UNCHANGED:
             draft.unchanged.append(rid)
         else:
             why = "not known until the cluster runs" if facts.cluster.state is ClusterState.STOPPED else result.why
-            member = {APPLYSET_MEMBER: applyset}
-            part.applies[rid] = draft.add(apply_action(stamped(obj, fingerprint, member), rid, stack, why, trusted))
-        waits = ([("", 300.0)] if has_rule(rid.kind) else []) + extra.get(rid, [])
-        due = rid in part.applies or fresh or live is None or not live.ready
-        for condition, timeout in waits if due else ():
-            part.waits.setdefault(rid, set()).add(draft.add(_wait(rid, stack, condition, timeout, rid in part.applies)))
-
-
-def apply_action(obj: Object, rid: ResourceId, stack: RenderedStack, why: str, trusted: set[str]) -> Apply:
-    """The apply of an object. trusted: ``Kind/name`` of those that get the instance's CA."""
-    return Apply(
-        id=f"apply:{ident(rid)}",
-        title=f"Apply {rid}",
-        group=stack.name,
-        why=why,
-        object=obj,
-        stack=stack.name,
-        ca_bundle=f"{rid.kind}/{rid.name}" in trusted,
-    )
-
-
-def _wait(rid: ResourceId, stack: RenderedStack, condition: str, timeout: float, applied: bool) -> Wait:
-    suffix = f":{condition}" if condition else ""
-    return Wait(
-        id=f"wait:{ident(rid)}{suffix}",
-        title=f"Wait for {rid}" + (f" to be {condition}" if condition else ""),
-        group=stack.name,
-        why="it is applied" if applied else "it is not ready",
-        resource=rid,
-        condition=condition,
-        timeout=timeout,
-    )
+            plan_apply(draft, part, obj, why)
+        if rid not in part.applies and (fresh or live is None or not live.ready):
+            plan_waits(draft, part, rid)
 
 
 def _plan_intent(draft: Draft, part: StackPart, cluster: set[str]) -> set[str]:
@@ -154,18 +113,21 @@ def _plan_intent(draft: Draft, part: StackPart, cluster: set[str]) -> set[str]:
     inventory = draft.facts.inventory.get(part.stack.name)
     old = {key_of(entry.rid): entry.rid for entry in inventory.entries} if inventory else {}
     new = {key_of(rid): rid for rid in map(ResourceId.of, part.stack.objects)}
-    if new.keys() <= old.keys():
+    before = inventory.ensured if inventory else ()
+    # what is done again counts as not done until it is: a run that is cut off in between goes on with it
+    again = {one for one in before if one in draft.actions and one.startswith(("bucket:", "database:"))}
+    if new.keys() <= old.keys() and not again:
         return set()
     action = RecordInventory(
         id=f"intent:{part.stack.name}",
         title=f"Note what {part.stack.name} will own",
         group=part.stack.name,
         needs=frozenset(cluster),
-        why="objects are new",
+        why="objects are new" if new.keys() - old.keys() else "it is done again",
         stack=part.stack.name,
         version=part.stack.version,
         resources=tuple({**old, **new}.values()),
-        ensured=inventory.ensured if inventory else (),
+        ensured=tuple(one for one in before if one not in again),
         intent=True,
     )
     return {draft.add(action)}

@@ -10,7 +10,7 @@ from mlstack.core.errors import MlstackError
 from mlstack.core.model import SYSTEM_NAMESPACE, ResourceId
 from mlstack.core.order import phase
 from mlstack.core.plan_base import Draft, Key, ident, key_of
-from mlstack.core.plan_objects import StackPart
+from mlstack.core.plan_part import StackPart
 
 NEVER_PRUNED = frozenset({"PersistentVolumeClaim", "PersistentVolume", "Namespace"})
 NEVER_DELETED = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})

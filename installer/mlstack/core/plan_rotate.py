@@ -12,7 +12,7 @@ from mlstack.core.model import ResourceId
 from mlstack.core.plan_base import APPLYSET_MEMBER, Draft, applyset_id
 from mlstack.core.plan_certificates import rotate_certificates
 from mlstack.core.plan_ensure import certificate_targets
-from mlstack.core.plan_objects import apply_action
+from mlstack.core.plan_part import apply_action
 
 
 def plan_rotate(instance: str, stacks: Sequence[RenderedStack], facts: Facts, *, authority: bool) -> Plan:

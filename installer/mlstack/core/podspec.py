@@ -41,6 +41,17 @@ def images_of(obj: Object) -> set[str]:
     return {container["image"] for container in containers_of(obj) if container.get("image")}
 
 
+SERVERS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+"""Workloads whose pods live on and are replaced when their template changes."""
+
+
+def contents(obj: Object, kind: str) -> set[str]:
+    """Names of the ConfigMaps or Secrets whose content the pods read, optional ones included."""
+    spec = (pod_template(obj) or {}).get("spec") or {}
+    found = {*_of_volumes(spec, optional=True), *_of_containers(obj, optional=True)}
+    return {name for one, name in found if one == kind and name}
+
+
 def references(obj: Object) -> set[tuple[str, str]]:
     """(kind, name) of everything the pods need to start; what is marked optional does not count."""
     spec = (pod_template(obj) or {}).get("spec") or {}
@@ -54,23 +65,23 @@ def references(obj: Object) -> set[tuple[str, str]]:
     return {(kind, name) for kind, name in found if name}
 
 
-def _of_volumes(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _of_volumes(spec: Mapping[str, Any], optional: bool = False) -> Iterator[tuple[str, str]]:
     for volume in spec.get("volumes") or ():
         sources = [volume, *((volume.get("projected") or {}).get("sources") or ())]
         for source in sources:
-            yield from _of_source(source)
+            yield from _of_source(source, optional)
         claim = volume.get("persistentVolumeClaim") or {}
         yield "PersistentVolumeClaim", claim.get("claimName", "")
 
 
-def _of_source(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _of_source(source: Mapping[str, Any], optional: bool) -> Iterator[tuple[str, str]]:
     for part, kind, name in (("secret", "Secret", "secretName"), ("configMap", "ConfigMap", "name")):
         reference = source.get(part) or {}
-        if not reference.get("optional"):
+        if optional or not reference.get("optional"):
             yield kind, reference.get(name) or reference.get("name") or ""
 
 
-def _of_containers(obj: Object) -> Iterator[tuple[str, str]]:
+def _of_containers(obj: Object, optional: bool = False) -> Iterator[tuple[str, str]]:
     pairs = (
         ("secretRef", "Secret"),
         ("configMapRef", "ConfigMap"),
@@ -85,5 +96,5 @@ def _of_containers(obj: Object) -> Iterator[tuple[str, str]]:
         for holder in holders:
             for part, kind in pairs:
                 reference = holder.get(part) or {}
-                if not reference.get("optional"):
+                if optional or not reference.get("optional"):
                     yield kind, reference.get("name", "")

@@ -34,6 +34,14 @@ class RemoveUser(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessions(Action):
+    """Asks everybody to log in again; who was removed is then out."""
+
+    provider: Mapping[str, str]
+    """The ``exports`` of the stack that provides ``login``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeBucket(Action):
     """Takes the access of a bucket's confined user away; the bucket and what is in it stay."""
 
@@ -44,7 +52,7 @@ class RevokeBucket(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeBucket(Action):
-    """Deletes a bucket with all that is in it."""
+    """Deletes a bucket with all that is in it, and what let a user into it."""
 
     bucket: str
     provider: Mapping[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from mlstack.core.recipe import Strict
 
@@ -22,6 +22,7 @@ class SecretSpec(Strict):
     given: key -> reference (``env:NAME``, ``file:/path``) to a secret of the user's, read when the Secret is made and, where
     it can be read, compared at each ``up``.
     each: one for every profile that is there; name, copies, literals and credential may then use ``profile``.
+    rotate: keys that ``mlstack credentials --rotate`` may make anew: nothing but the cluster and what mlstack makes knows them.
     """
 
     name: MaybeTemplate
@@ -29,9 +30,17 @@ class SecretSpec(Strict):
     literals: dict[str, str] = {}
     given: dict[str, str] = {}
     copies: list[str] = []
+    rotate: list[str] = []
     credential: str = ""
     """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
     each: Each = ""
+
+    @model_validator(mode="after")
+    def _rotates_its_own(self) -> SecretSpec:
+        strange = sorted(set(self.rotate) - set(self.keys))
+        if strange or (self.rotate and self.given):
+            raise ValueError(f"rotate: {', '.join(strange) or 'with given'}: only generated keys can be made anew")
+        return self
 
 
 class BucketSpec(Strict):

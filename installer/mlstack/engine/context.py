@@ -6,19 +6,19 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mlstack.core.desired import InventoryEntry, StackInventory
+from mlstack.core.desired import InventoryEntry, LiveObject, StackInventory
 from mlstack.core.diff import owned_hash
 from mlstack.core.events import Emit
 from mlstack.core.model import ANNOTATION_FINGERPRINT, ClusterSpec, Object, ResourceId
 from mlstack.core.ports import Cancelled, ClusterProvider, Images, Kube, Playbooks
-from mlstack.core.serviceports import Certificates, Database, ObjectStore, Users
+from mlstack.core.serviceports import Certificates, Database, ObjectStore, Sessions, Users
 from mlstack.engine.access import ClusterAccess
 from mlstack.engine.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The outside world of a run. object_store: (host:port, access key, secret key) -> store; database and users: (kube,
+    """The outside world of a run. object_store: (host:port, access key, secret key) -> store; database, users and sessions: (kube,
     exports of the providing stack) -> server; given: reference to a secret of the user's -> the secret, else secret.not-given."""
 
     images: Images
@@ -28,6 +28,7 @@ class Ports:
     database: Callable[[Kube, Mapping[str, str]], Database]
     certificates: Certificates
     users: Callable[[Kube, Mapping[str, str]], Users]
+    sessions: Callable[[Kube, Mapping[str, str]], Sessions]
     given: Callable[[str], str] = str
 
 
@@ -36,6 +37,7 @@ class Context:
     """One run's ports and knowledge. Handlers run in several threads: what they note goes through ``note``.
 
     blind: the plan was made while the cluster was stopped, so that it knew no inventory; what is in them then is kept.
+    live: what is there of ours, read once such a cluster runs.
     """
 
     spec: ClusterSpec
@@ -47,6 +49,7 @@ class Context:
     applied: dict[ResourceId, InventoryEntry] = field(default_factory=dict)
     baselines: dict[ResourceId, Baseline] = field(default_factory=dict)
     blind: bool = False
+    live: Mapping[ResourceId, LiveObject] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property

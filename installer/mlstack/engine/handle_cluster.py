@@ -16,6 +16,7 @@ from mlstack.core.errors import MlstackError
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
 from mlstack.engine.inventory import read_inventories
+from mlstack.engine.observe import observe_objects
 
 
 def run_playbook(context: Context, action: RunPlaybook) -> Done:
@@ -51,10 +52,12 @@ def create_cluster(context: Context, action: CreateCluster) -> Done:
 
 
 def start_cluster(context: Context, action: StartCluster) -> Done:
-    """Starts a stopped cluster, takes the writer's Lease in it and reads what it owns, which the plan could not know."""
+    """Starts a stopped cluster, takes the writer's Lease in it and reads what is there, which the plan could not know."""
     context.access.abandon()
     context.ports.provider.start(context.spec, context.emit, action.id, context.cancelled)
-    context.inventories, context.blind = read_inventories(context.access.writer(), context.instance), True
+    kube = context.access.writer()
+    context.inventories, context.blind = read_inventories(kube, context.instance), True
+    context.live = observe_objects(kube, context.instance, (), context.inventories)
     return Done()
 
 

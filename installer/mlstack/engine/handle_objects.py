@@ -7,12 +7,14 @@ import time
 
 from mlstack.core.actions import Apply, Delete, Prune, RecordInventory
 from mlstack.core.desired import InventoryEntry, StackInventory
+from mlstack.core.diff import Change, compare
 from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.events import Message
-from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
+from mlstack.core.model import ANNOTATION_FINGERPRINT, LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.order import CUSTOM_PHASE, phase
 from mlstack.core.plan_base import key_of
 from mlstack.core.ports import Kube
+from mlstack.core.restarts import marked, revision_of, secrets_mark
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
 from mlstack.engine.handle_certificates import authority_bundle, authority_id
@@ -27,7 +29,11 @@ GONE_WITHIN = 180.0
 def apply(context: Context, action: Apply) -> Done:
     """Applies an object. One of REMADE that cannot be changed is made anew; one that is being deleted is waited out."""
     kube, rid = context.access.writer(), ResourceId.of(action.object)
+    if _as_wanted(context, kube, action):
+        return Done(False, "as wanted already")
     obj = _trusting(action.object, authority_bundle(context, kube)) if action.ca_bundle else action.object
+    if action.secrets:
+        obj = marked(obj, secrets_mark({one: _revision(kube, one) for one in action.secrets}))
     try:
         answer = kube.apply(obj)
     except MlstackError as error:
@@ -41,6 +47,24 @@ def apply(context: Context, action: Apply) -> Done:
         answer = kube.apply(obj)
     context.note(rid, obj, answer)
     return Done(True, action.why)
+
+
+def _as_wanted(context: Context, kube: Kube, action: Apply) -> bool:
+    """Whether an object of a cluster that was stopped when the plan was made turns out to be as it should."""
+    rid = ResourceId.of(action.object)
+    live, known = context.live.get(rid), context.inventories.get(action.stack)
+    if live is None or known is None or action.ca_bundle:
+        return False
+    entry = next((one for one in known.entries if key_of(one.rid) == key_of(rid)), None)
+    fingerprint = action.object["metadata"]["annotations"][ANNOTATION_FINGERPRINT]
+    if compare(fingerprint, live, entry).change is not Change.UNCHANGED:
+        return False
+    return live.uses == secrets_mark({one: _revision(kube, one) for one in action.secrets})
+
+
+def _revision(kube: Kube, rid: ResourceId) -> str:
+    found = kube.get(rid)
+    return revision_of(found["metadata"]) if found else ""
 
 
 def _trusting(obj: Object, bundle: str) -> Object:

@@ -73,9 +73,10 @@ def revoke_bucket(context: Context, action: RevokeBucket) -> Done:
 
 
 def purge_bucket(context: Context, action: PurgeBucket) -> Done:
-    """Deletes a bucket with its objects."""
+    """Deletes a bucket with its objects, the policy that let users into it and such users."""
     with _object_store(context, context.access.writer(), action.provider) as store:
-        return Done(store.remove_bucket(action.bucket))
+        emptied = store.remove_bucket(action.bucket)
+        return Done(store.remove_access(action.bucket) or emptied)
 
 
 def ensure_database(context: Context, action: EnsureDatabase) -> Done:

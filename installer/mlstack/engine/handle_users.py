@@ -6,7 +6,7 @@ from mlstack.core.actions import GenerateSecret
 from mlstack.core.errors import MlstackError
 from mlstack.core.people import Account
 from mlstack.core.ports import Kube
-from mlstack.core.serviceactions import EnsureUser, RemoveUser
+from mlstack.core.serviceactions import EndSessions, EnsureUser, RemoveUser
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
 from mlstack.engine.handle_secrets import generate_secret
@@ -58,3 +58,9 @@ def remove_user(context: Context, action: RemoveUser) -> Done:
         return Done(False, "kept: mlstack up did not make it" if action.name in made_by else "gone already")
     kube.delete(action.secret)
     return Done(users.remove(action.name))
+
+
+def end_sessions(context: Context, action: EndSessions) -> Done:
+    """Ends every session."""
+    ended = context.ports.sessions(context.access.writer(), action.provider).end_all()
+    return Done(ended, "" if ended else "nobody is logged in")

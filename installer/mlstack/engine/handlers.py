@@ -25,7 +25,7 @@ from mlstack.core.actions import (
     StartCluster,
     StopCluster,
 )
-from mlstack.core.serviceactions import EnsureUser, PurgeBucket, RemoveUser, RevokeBucket
+from mlstack.core.serviceactions import EndSessions, EnsureUser, PurgeBucket, RemoveUser, RevokeBucket
 from mlstack.engine import (
     handle_certificates,
     handle_cluster,
@@ -61,5 +61,6 @@ HANDLERS: Mapping[type[Action], Handler] = {
     PurgeBucket: handle_services.purge_bucket,
     EnsureUser: handle_users.ensure_user,
     RemoveUser: handle_users.remove_user,
+    EndSessions: handle_users.end_sessions,
 }
 """Every action type but Wait, which no thread carries out: the wait board does."""

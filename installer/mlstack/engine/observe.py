@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from mlstack.core.desired import LiveObject, RenderedStack, StackInventory
 from mlstack.core.diff import owned_hash
-from mlstack.core.model import ANNOTATION_FINGERPRINT, LABEL_INSTANCE, Object, ResourceId
+from mlstack.core.model import ANNOTATION_FINGERPRINT, ANNOTATION_SECRETS, LABEL_INSTANCE, Object, ResourceId
 from mlstack.core.ports import ApiResource, Kube
 from mlstack.core.readiness import State, has_rule, readiness
+from mlstack.core.restarts import revision_of
 
 WORKERS = 6
 METADATA_ONLY = frozenset({"CustomResourceDefinition"})
@@ -55,6 +56,8 @@ def live_object(obj: Object, conditions: Mapping[ResourceId, tuple[str, ...]]) -
         uid=metadata.get("uid", ""),
         terminating="deletionTimestamp" in metadata,
         ready=ready,
+        revision=revision_of(metadata) if rid.kind == "Secret" else "",
+        uses=(metadata.get("annotations") or {}).get(ANNOTATION_SECRETS, ""),
     )
 
 
