@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -35,13 +36,18 @@ that was removed."""
 
 
 def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[str, str]:
-    """File name -> text of one stack's golden output, with the defaults of every parameter of the selection."""
+    """File name -> text of one stack's golden output, with the defaults of every parameter of the selection.
+
+    ``objects.STACK.PARAM-VALUE.yaml`` holds what is new or other at a value that some stack lists in its ``golden``.
+    """
     facts = with_platform(selection, GOLDEN_FACTS)
-    rendered = renderer.render(selection, facts)
-    exports = {one.name: one.exports for one in rendered}
     chosen = selection.named(name)
-    own, upstream = renderer.split(chosen, facts, exports)
+    own, upstream = _split(renderer, selection, name)
     files = {"objects.yaml": _without_contents(dump(own), chosen.entry)}
+    for variant, varied in _variants(selection):
+        other = [obj for obj in _split(renderer, varied, name)[0] if obj not in own]
+        if other:
+            files[f"objects.{variant}.yaml"] = _without_contents(dump(other), chosen.entry)
     if upstream:
         files["upstream.txt"] = "".join(f"{_line(obj)}\n" for obj in upstream)
     if chosen.entry.samples:
@@ -52,6 +58,23 @@ def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[st
         ]
         files["samples.yaml"] = dump(samples)
     return files
+
+
+def _split(renderer: Renderer, selection: Selection, name: str) -> tuple[list[Object], list[Object]]:
+    """(own, upstream) objects of one stack of the selection."""
+    facts = with_platform(selection, GOLDEN_FACTS)
+    exports = {one.name: one.exports for one in renderer.render(selection, facts)}
+    return renderer.split(selection.named(name), facts, exports)
+
+
+def _variants(selection: Selection) -> Iterator[tuple[str, Selection]]:
+    """The selection at each value that a stack lists in its ``golden``, under the name ``STACK.PARAM-VALUE``."""
+    for place, chosen in enumerate(selection.stacks):
+        for name, values in chosen.entry.document.spec.golden.items():
+            for value in values:
+                varied = replace(chosen, values={**chosen.values, name: value})
+                stacks = (*selection.stacks[:place], varied, *selection.stacks[place + 1 :])
+                yield f"{chosen.entry.name}.{name}-{value}", replace(selection, stacks=stacks)
 
 
 def _without_contents(text: str, entry: Entry) -> str:

@@ -153,6 +153,8 @@ class StackSpec(Strict):
     namespace: DnsLabel
     pod_security: Literal["privileged", "baseline", "restricted"] = "restricted"
     params: dict[ParamName, Param] = {}
+    golden: dict[ParamName, list[Any]] = {}
+    """Values of parameters at which the golden output of every stack is kept too, as far as it is another one."""
     secrets: list[SecretSpec] = []
     buckets: list[BucketSpec] = []
     databases: list[DatabaseSpec] = []
