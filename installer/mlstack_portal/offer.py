@@ -25,7 +25,8 @@ class Component:
 class Address:
     """An endpoint behind the gateway. auth: ``required``, ``none`` or ``own`` as in ``mlstack.core.stackfile``.
 
-    url: as the user reaches it; inside: the service's address in the cluster; credential: of ``mlstack credentials``.
+    url: as the user reaches it; inside: the service's address in the cluster; credential: of ``mlstack credentials``;
+    role: administrators and machines with that role get in and nobody else, empty: everybody who is logged in.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Address:
     auth: str
     credential: str
     doc: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def _address(item: Mapping[str, Any]) -> Address:
         auth=item["auth"],
         credential=item["credential"],
         doc=item["doc"],
+        role=item["role"],
     )
 
 
