@@ -1,8 +1,8 @@
 """The program of the pods of ``mlstack verify --tenants``: tries what it is told and prints what came of it, a JSON line each.
 
 It runs where this package is not installed: standard library only, and nothing imports it. QUESTIONS holds the list of questions
-as JSON, WORD a text to serve to whoever asks instead. A new pod's network rules take a moment, so a question is asked
-until the answer is as wanted, for PATIENCE seconds at most.
+as JSON, WORD a text to serve to whoever asks instead. A new pod's network rules take a moment: what they decide is tried until
+it is as wanted, for PATIENCE seconds at most. What the API or the object store answers is final.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import json
 import os
 import ssl
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 PATIENCE = 15.0
 SECONDS = 3.0
+NO_ANSWER = "no answer:"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 Headers = dict[str, str]
 
@@ -42,8 +44,8 @@ def page(question: dict[str, str]) -> tuple[bool, str]:
 
 def api(question: dict[str, str]) -> tuple[bool, str]:
     """A request to the cluster's API with the pod's own service account."""
-    with open(f"{ACCOUNT}/token", encoding="ascii") as file:
-        headers = {"Authorization": f"Bearer {file.read()}", "Content-Type": "application/json"}
+    token = Path(ACCOUNT, "token").read_text(encoding="ascii")
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     trust = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
     connection = http.client.HTTPSConnection("kubernetes.default.svc", 443, timeout=SECONDS * 2, context=trust)
     status, _ = exchange(connection, question["method"], question["path"], question.get("body", ""), headers)
@@ -63,7 +65,7 @@ def stored(question: dict[str, str]) -> tuple[bool, str]:
 
 def signed(method: str, host: str, path: str, query: str, body: str) -> Headers:
     """Headers of a request signed with AWS Signature Version 4."""
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{now[:8]}/us-east-1/s3/aws4_request"
     headers = {"host": host, "x-amz-content-sha256": hashlib.sha256(body.encode()).hexdigest(), "x-amz-date": now}
     names = ";".join(headers)
@@ -85,11 +87,14 @@ def asked(question: dict[str, Any]) -> dict[str, Any]:
     """What came of a question once it is as wanted, or at the end of the patience."""
     until = time.monotonic() + PATIENCE
     while True:
+        final = question["kind"] != "page"
         try:
             reached, told = KINDS[question["kind"]](question)
         except (OSError, http.client.HTTPException) as error:
-            reached, told = False, type(error).__name__
-        if reached == question["wanted"] or time.monotonic() > until:
+            # not an answer: a refusal is only believed of who was reached
+            reached, told, final = False, f"{NO_ANSWER} {type(error).__name__}", False
+        as_wanted = reached == question["wanted"] and (question["kind"] == "page" or final)
+        if as_wanted or final or time.monotonic() > until:
             return {"id": question["id"], "reached": reached, "told": told}
         time.sleep(1)
 
@@ -97,7 +102,7 @@ def asked(question: dict[str, Any]) -> dict[str, Any]:
 class Serve(http.server.BaseHTTPRequestHandler):
     """Answers every request with the word."""
 
-    def do_GET(self) -> None:  # noqa: N802  # http.server finds it by this name
+    def do_GET(self) -> None:  # http.server finds it by this name
         """The word."""
         body = os.environ["WORD"].encode()
         self.send_response(200)

@@ -115,7 +115,7 @@ def _filled(session: Session, kube: Kube, found: Connection, ask: Ask) -> Connec
 
         values = credentials(session, found.credential)[0].values
     if account:
-        token, expires = _token(session, kube, account, ask.seconds, forwarded=forwards_token(point))
+        token, expires = service_token(session, kube, account, ask.seconds, forwarded=forwards_token(point))
     target = Target(
         name=found.name,
         scheme=found.scheme,
@@ -163,7 +163,7 @@ def _parts(account: str) -> tuple[str, str]:
     return namespace, name
 
 
-def _token(session: Session, kube: Kube, account: str, seconds: int, *, forwarded: bool) -> tuple[str, str]:
+def service_token(session: Session, kube: Kube, account: str, seconds: int, *, forwarded: bool) -> tuple[str, str]:
     """A token for the gateway and when it ends; one that is forwarded is good for the cluster's API too."""
     namespace, name = _parts(account)
     audience = next(stack.exports[GATEWAY]["audience"] for stack in session.stacks if GATEWAY in stack.exports)

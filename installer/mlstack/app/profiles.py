@@ -118,6 +118,7 @@ def _not_declared(session: Session, name: str) -> None:
 
 
 def namespace_of(instance: str, profile: Profile) -> Object:
+    """The namespace that makes a profile known: the next ``up`` makes the rest."""
     labels = {LABEL_INSTANCE: instance, LABEL_PROFILE: profile.name}
     metadata = {"name": profile.name, "labels": labels, "annotations": {ANNOTATION_RECORD: profile.to_record()}}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

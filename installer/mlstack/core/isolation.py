@@ -16,6 +16,8 @@ PORT = 8080
 CORE = ("configmaps", "persistentvolumeclaims", "pods", "secrets", "services")
 """Resources that every owner of a profile may list."""
 DRY = "?dryRun=All"
+NO_ANSWER = "no answer:"
+"""What a pod's program says first where a request got no answer at all; only for pages that is what is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def findings(
             yield Finding(one.name, "it was not tried to the end")
         elif stranger.reached:
             yield Finding(one.name, f"another profile may: {stranger.told}")
+        elif one.question["kind"] != "page" and stranger.told.startswith(NO_ANSWER):
+            yield Finding(one.name, f"it was not refused, nobody answered ({stranger.told}): nothing is proved")
         elif one.of_platform or (owner is not None and owner.reached):
             yield Finding(one.name)
         elif not one.optional:
@@ -187,4 +191,3 @@ def probe_pod(
             "containers": [container],
         },
     }
-
