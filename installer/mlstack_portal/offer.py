@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,11 @@ class Offer:
     components: tuple[Component, ...]
     addresses: tuple[Address, ...]
     samples: Mapping[str, SampleOffer]
+
+    def open_to(self, groups: Collection[str]) -> tuple[Address, ...]:
+        """The endpoints that a member of these groups gets to; those for a role are for administrators."""
+        admin = self.admin_group in groups
+        return tuple(one for one in self.addresses if admin or not one.role)
 
 
 def parse(text: str) -> Offer:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from mlstack.core.ports import Kube
 
 NAMES = (f"{CANARY}-a", f"{CANARY}-b")
-"""The attacker and the victim. What an interrupted check left is taken over by the next one."""
+"""The attacker and the victim. What a killed check left is deleted by the next one."""
 STACK = "tenants"
 POD_SECONDS = 120.0
 PROGRAM = "tenantprobe.py"
@@ -59,7 +59,8 @@ def verify_tenants(session: Session) -> list[CaseResult]:
     """Tries to get from one profile at another. Raises ``profiles.no-stack``, ``verify.pending``, ``verify.no-image``."""
     stack = profile_stack(session)
     image, program = _image(session), _program()
-    _nothing_pending(session)
+    _discard(session)  # what a check that was killed left
+    _nothing_pending(replace(session, seen=None))
     with _profiles(session), observing.reader(session) as kube:
         store = provider_of(stack, OBJECT_STORE)["endpoint"]
         plurals = plurals_of(obj for one in session.stacks for obj in one.objects)
@@ -174,9 +175,7 @@ def _profiles(session: Session) -> Iterator[None]:
     try:
         with observing.reader(session) as kube:
             for name in NAMES:
-                # what an interrupted check left has pods with the names of ours
-                if kube.get(ResourceId("Namespace", name)) is None:
-                    kube.create(namespace_of(session.name, Profile(name, f"{name}@example.org")))
+                kube.create(namespace_of(session.name, Profile(name, f"{name}@example.org")))
         _done(applied(session))
         yield
     finally:
@@ -195,6 +194,7 @@ def _discard(session: Session) -> None:
     actions = [action for name in there for action in purge_actions(stack, Profile(name, "").bucket, name)]
     facts = Facts(HostFacts(), observing.observe_cluster(session))
     _done(run_plan(session, "verify", Plan(session.name, "verify", tuple(actions)), facts))
+    _done(applied(session))  # what is gone is written down as gone
 
 
 def _done(report: Report) -> None:
