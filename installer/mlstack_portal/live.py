@@ -15,7 +15,7 @@ from mlstack.core.workflow import finished
 from mlstack_portal.cluster import WORKFLOW, Cluster, ClusterError
 from mlstack_portal.health import summary
 from mlstack_portal.pages import one_run
-from mlstack_portal.portal import Portal, portal_in
+from mlstack_portal.portal import Portal, portal_in, user_in
 from mlstack_portal.runs import Logs, detail_of
 
 LIFE = 300.0
@@ -63,11 +63,12 @@ def event(name: str, text: str) -> str:
 
 async def health(request: Request) -> Response:
     """The components of the home page."""
-    portal = portal_in(request)
+    portal, groups = portal_in(request), user_in(request).groups
 
     async def render() -> tuple[str, str, bool]:
-        found = await portal.health.read(portal.offer())
-        return portal.text("_health.html", found=found, offer=portal.offer()), summary(found), False
+        offer = portal.offer()
+        found = await portal.health.read(offer)
+        return portal.text("_health.html", found=found, addresses=offer.open_to(groups)), summary(found), False
 
     async def pauses() -> AsyncGenerator[None, None]:
         while True:

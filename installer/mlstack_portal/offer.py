@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Component:
 class Address:
     """An endpoint behind the gateway. auth: ``required``, ``none`` or ``own`` as in ``mlstack.core.stackfile``.
 
-    url: as the user reaches it; inside: the service's address in the cluster; credential: of ``mlstack credentials``.
+    url: as the user reaches it; inside: the service's address in the cluster; credential: of ``mlstack credentials``;
+    role: administrators and machines with that role get in and nobody else, empty: everybody who is logged in.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Address:
     auth: str
     credential: str
     doc: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Offer:
     components: tuple[Component, ...]
     addresses: tuple[Address, ...]
     samples: Mapping[str, SampleOffer]
+
+    def open_to(self, groups: Collection[str]) -> tuple[Address, ...]:
+        """The endpoints that a member of these groups gets to; those for a role are for administrators."""
+        admin = self.admin_group in groups
+        return tuple(one for one in self.addresses if admin or not one.role)
 
 
 def parse(text: str) -> Offer:
@@ -99,6 +106,7 @@ def _address(item: Mapping[str, Any]) -> Address:
         auth=item["auth"],
         credential=item["credential"],
         doc=item["doc"],
+        role=item["role"],
     )
 
 

@@ -26,7 +26,8 @@ async def home(request: Request) -> Response:
     """The components with their health and links."""
     portal = portal_in(request)
     found = await portal.health.read(portal.offer())
-    return portal.page(request, "home.html", found=found, said=summary(found))
+    addresses = portal.offer().open_to(user_in(request).groups)
+    return portal.page(request, "home.html", found=found, said=summary(found), addresses=addresses)
 
 
 async def samples(request: Request) -> Response:
@@ -108,7 +109,7 @@ async def one_run(portal: Portal, request: Request) -> Detail:
 async def access(request: Request) -> Response:
     """How programs use each endpoint."""
     portal = portal_in(request)
-    found = [(address, snippets(address)) for address in portal.offer().addresses]
+    found = [(address, snippets(address)) for address in portal.offer().open_to(user_in(request).groups)]
     return portal.page(request, "access.html", found=found)
 
 

@@ -42,7 +42,18 @@ def test_files_that_are_not_ours_stay(session: Any) -> None:
 
 def test_another_instance_keeps_the_shared_logs(session: Any) -> None:
     session.paths.instance("other").mkdir()
+    (session.paths.instance("other") / "choices.json").write_text("{}")
     assert others(session) == ["other"]
     clear(session, keep=())
     assert (session.paths.state / "ansible").exists() and not session.directory.exists()
     assert others(session) == ["other"]
+
+
+def test_a_name_that_images_were_built_for_is_no_instance(session: Any) -> None:
+    built = session.paths.instance("built")
+    built.mkdir()
+    for name in ("lock", "journal.jsonl"):
+        (built / name).write_text("{}")
+    assert others(session) == []
+    (built / "cluster.json").write_text("{}")
+    assert others(session) == ["built"]

@@ -134,6 +134,27 @@ def test_the_same_inputs_give_the_same_program_wherever_it_is_built(
 
 
 @needs_go
+def test_a_file_that_upstream_generates_is_given_by_the_recipe(world: World) -> None:
+    content = 'package word\n\nconst Linked = "generated"\n'
+    restore = [Restore(module=MODULE, content=content, target="word/generated/../linked.go")]
+    assert world.build(GoProgram(lock="app", packages={"linked": f"{MODULE}/cmd/linked"}, restore=restore)) == {
+        "linked": "generated none"
+    }
+    outside = [Restore(module=MODULE, content=content, target="../linked.go")]
+    with pytest.raises(MlstackError) as caught:
+        world.build(GoProgram(lock="app", packages={"linked": f"{MODULE}/cmd/linked"}, restore=outside))
+    assert caught.value.code == "go.restore-failed"
+
+
+def test_a_restored_file_has_one_origin_and_keys_of_copied_ones_stay() -> None:
+    for wrong in ({}, {"source": "a", "content": "b"}):
+        with pytest.raises(ValueError, match="either from or content"):
+            Restore(module=MODULE, target="x", **wrong)
+    dumped = Restore(module=MODULE, source="a", target="x").model_dump(mode="json")
+    assert dumped == {"module": MODULE, "source": "a", "target": "x"}
+
+
+@needs_go
 def test_a_compile_failure_names_lock_command_lines_and_log(world: World) -> None:
     with pytest.raises(MlstackError) as caught:
         world.build(GoProgram(lock="app", packages={"bad": f"{MODULE}/cmd/bad"}))

@@ -381,8 +381,8 @@ class FakeApp:
         cases = (CaseResult(name="hello", stack="argo", seconds=1.0, error="no answer" if self.fails else ""),)
         return TestReport(cases=cases, seconds=1.0, junit=junit)
 
-    def verify_auth(self, junit):
-        self._called("verify", junit)
+    def verify(self, what, junit):
+        self._called("verify", what, junit)
         error = "path trick (GET //): 200" if self.fails else ""
         return TestReport(
             cases=(CaseResult(name="/: 9 attacks", stack="login", seconds=1.0, error=error),), seconds=1.0, junit=junit

@@ -88,8 +88,9 @@ CASES = [
     Case("images prune --all", ("prune", True), ("go build cache", "4.7 GiB freed"), "Pruned"),
     Case("test --stack argo", ("test", "argo", None), ("passed", "1 check, 0 failed")),
     Case("test", ("test", None, None), ("FAILED", "no answer"), code=1, behaviour={"fails": True}),
-    Case("verify --auth", ("verify", None), ("passed", "1 check, 0 failed")),
-    Case("verify --auth", ("verify", None), ("FAILED", "path trick"), code=1, behaviour={"fails": True}),
+    Case("verify --auth", ("verify", ("auth", "tenants"), None), ("passed", "1 check, 0 failed")),
+    Case("verify --auth", ("verify", ("auth", "tenants"), None), ("FAILED", "path trick"), code=1, behaviour={"fails": True}),
+    Case("verify --tenants", ("verify", ("tenants",), None), ("passed",)),
     Case("version", ("version",), ("2026.11", "1.36.3", "minio"), "Version"),
     Case("dev new stack demo 1.0", ("new", "stack", "demo", "1.0"), ("demo",), "Path"),
     Case("dev lock minio", ("lock", "minio"), ("lock.yaml",), "Paths"),
@@ -114,6 +115,11 @@ def test_command_with_json(mlstack, case):
     assert ran.lines and all(line["v"] == 1 and line["type"] for line in ran.lines)
     if case.json_type:
         assert [line["type"] for line in ran.lines] == [case.json_type]
+
+
+def test_verify_wants_to_know_what(mlstack):
+    ran = mlstack("verify")
+    assert ran.code == ExitCode.USAGE and "--auth or --tenants" in ran.err and ran.calls == []
 
 
 def test_every_command_is_tried():

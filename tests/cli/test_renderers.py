@@ -9,6 +9,8 @@ import pytest
 from fakeapp import CANARY, STEPS, recorded
 
 from mlstack.cli import words
+from mlstack.cli.landing.board import Scene
+from mlstack.cli.landing.view import make_view
 from mlstack.cli.progress import Phase, Run
 from mlstack.cli.render_json import JsonRenderer
 from mlstack.cli.render_plain import PlainRenderer
@@ -78,6 +80,33 @@ def test_a_failed_group_and_its_victims():
     assert run.count(Phase.BLOCKED) == 31 and run.count(Phase.DONE) == 17
 
 
+def test_a_queued_part_names_the_parts_that_hold_it_up():
+    def step(name, group, *needs):
+        return ev.StepInfo(id=name, title=name, group=group, needs=needs)
+
+    steps = (
+        step("image", "images"),
+        step("minio", "minio", "image"),
+        step("mysql", "mysql"),
+        step("intent", "argo"),
+        step("argo", "argo", "intent", "minio", "mysql", "gone"),
+    )
+    run = Run()
+    run.apply(ev.RunStarted(command="up", instance="lab", steps=steps, time=1000))
+    argo, minio = run.groups["argo"], run.groups["minio"]
+    assert run.holding_up(minio) == ["images"] and run.holding_up(argo) == [], "its first step needs nothing"
+    run.apply(ev.StepDone(step="intent", time=1001, seconds=1))
+    assert run.holding_up(argo) == ["minio", "mysql"]
+    shown = {one["name"]: one["state"] for one in make_view(Scene(run=run), 1001, str, {})["groups"]}
+    assert shown["argo"] == "waits for minio, mysql" and shown["mysql"] == "waiting for its turn"
+    run.apply(ev.StepDone(step="mysql", time=1002, seconds=1))
+    run.apply(ev.StepStarted(step="image", time=1002))
+    assert run.holding_up(argo) == ["minio"]
+    run.apply(ev.StepDone(step="image", time=1003, seconds=1))
+    run.apply(ev.StepDone(step="minio", time=1003, seconds=1))
+    assert run.holding_up(argo) == [] and run.holding_up(minio) == []
+
+
 def test_events_of_unannounced_steps_are_taken():
     run = Run()
     run.apply(ev.StepDone(step="extra:1", seconds=1))
@@ -132,6 +161,7 @@ def test_json_lines_are_whole_versioned_and_complete():
         "title": "prepare this machine",
         "group": "host",
         "estimate": 1.5,
+        "needs": [],
     }
 
 

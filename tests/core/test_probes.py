@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_the_list_is_long_and_holds_what_it_says() -> None:
     )
     targets = {one.target for one in found}
     assert {"//app/", "/dex/%2e%2e/app/", "/oauth2/..%2fapp/"} <= targets
+
+
+def test_a_route_for_a_role_is_asked_without_it_too() -> None:
+    attacks = {one.attack: dict(one.headers) for one in probes("/m", [], replace(IDENTITY, without_role="h.b.s"))}
+    assert attacks["token without the role"] == {"Authorization": "Bearer h.b.s"}
+    assert "token without the role" not in {one.attack for one in probes("/m", [], IDENTITY)}
 
 
 def test_forged_tokens_carry_the_right_claims_and_no_true_signature() -> None:

@@ -41,13 +41,14 @@ def offer_text(**changes: Any) -> str:
         _route("minio-console", "minio", "/minio/", "required", doc="MinIO's web console", credential="minio"),
         _route("s3", "minio", "/", "own", scheme="s3", subdomain="s3", doc="S3 API, for any S3 client", credential="minio"),
         _route("metrics", "metrics-server", "/metrics/", "none"),
+        _route("argo-metrics", "argo-workflows", "/metrics/argo-workflows", "required", role="metrics"),
     ]  # fmt: skip
     return json.dumps({**data, **changes})
 
 
 def _route(name: str, stack: str, prefix: str, auth: str, **more: str) -> dict[str, Any]:
     host = f"{more['subdomain']}.{HOST}" if "subdomain" in more else HOST
-    defaults = {"scheme": "http", "rewrite": "", "subdomain": "", "credential": "", "doc": ""}
+    defaults = {"scheme": "http", "rewrite": "", "subdomain": "", "credential": "", "doc": "", "role": ""}
     place = {
         "namespace": stack,
         "service": name,

@@ -277,6 +277,14 @@ async def test_an_administrator_without_profiles_uses_the_shared_namespace(team:
     assert await run_in(team, ADMIN, "alpha") == 400
 
 
+async def test_figures_are_offered_to_administrators_only(site: Site) -> None:
+    for path in ("/", "/access"):
+        assert "argo-metrics" in (await site.get(path)).text
+        others = (await site.get(path, USER)).text
+        assert "argo-metrics" not in others and "minio-console" in others
+    assert "for machines with the role <code>metrics</code>" in (await site.get("/access")).text
+
+
 async def test_an_access_snippet_is_a_program(site: Site) -> None:
     text = (await site.get("/access")).text
     assert "mlstack connect minio-console --print python" in text

@@ -61,7 +61,12 @@ def test_the_offer_that_the_template_makes_is_read() -> None:
     offer = parse(config["data"]["offer.json"])
     assert (offer.instance, offer.namespace, offer.admin_group) == ("golden", "ml", "admins")
     assert {"hello", "train-iris"} <= set(offer.samples)
-    assert [address.name for address in parse(offer_text()).addresses] == ["minio-console", "s3", "metrics"]
+    assert [address.name for address in parse(offer_text()).addresses] == [
+        "minio-console",
+        "s3",
+        "metrics",
+        "argo-metrics",
+    ]
 
 
 def rules() -> dict[str, set[str]]:

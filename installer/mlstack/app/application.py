@@ -231,11 +231,11 @@ class Application(AccessUseCases, Developing):
 
         return test(self._session, stack, junit)
 
-    def verify_auth(self, junit: Path | None) -> TestReport:
-        """Attacks the platform's own gateway."""
-        from mlstack.app.verifying import verify_auth
+    def verify(self, what: Sequence[str], junit: Path | None) -> TestReport:
+        """Attacks the running platform itself."""
+        from mlstack.app.verifying import verify
 
-        return verify_auth(self._session, junit)
+        return verify(self._session, what, junit)
 
     def support_bundle(self, path: Path) -> Path:
         """Collects what a bug report needs."""

@@ -16,11 +16,27 @@ SHARED = ("ansible", "bugs")
 """Logs in the state directory that belong to no instance: of playbooks, and of faults of ours."""
 
 
+TRACES = frozenset({"journal.jsonl", "journal.new", "lock", "lock.json"})
+"""What every command that runs a plan leaves in an instance's directory, also one that makes nothing of a platform."""
+
+
 def others(session: Session) -> list[str]:
     """The other instances of this user on this host."""
     directory = session.directory
     found = directory.parent.iterdir() if directory.parent.is_dir() else ()
-    return sorted(path.name for path in found if path.is_dir() and path.name != directory.name)
+    return sorted(path.name for path in found if path.is_dir() and path.name != directory.name and not unmade(path))
+
+
+def unmade(directory: Path) -> bool:
+    """True where a directory, if it is there, holds no more than the traces of commands: nothing of a platform was made there."""
+    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    return names <= TRACES
+
+
+def forget_traces(directory: Path) -> None:
+    """Takes the traces away but the lock, which its holder still needs and which goes with the directory."""
+    for name in TRACES - {"lock", "lock.json"}:
+        (directory / name).unlink(missing_ok=True)
 
 
 def clear(session: Session, keep: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from mlstack.app.certs import AUTHORITY_FILE, export
 from mlstack.app.reading import endpoint_infos
 from mlstack.core.accessrequests import Ask
 from mlstack.core.accessresults import Connection
+from mlstack.core.authztoken import audiences_of
 from mlstack.core.clients import Target
 from mlstack.core.connect import FORMS, environment
 from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
@@ -27,6 +28,10 @@ EDITOR = "default-editor"
 """The service account of a profile that programs of its owner use; the first profile's is the default."""
 FALLBACK = "default/default"
 """Where there is no profile: an account that the gateway knows and that may do nothing in the cluster."""
+LOGIN = "login"
+"""The capability of the login at the gateway."""
+SHORTEST = 600
+"""Seconds; the API server gives no token a shorter life."""
 PROGRAMS = frozenset({"s3", "mysql", "tcp"})
 """Schemes of programs, which need a name that every resolver knows: they go by the published port where there is one."""
 
@@ -98,7 +103,8 @@ def _filled(session: Session, kube: Kube, found: Connection, ask: Ask) -> Connec
     """With the authority's files written and, where asked for, the login in the text."""
     files = export(session, kube) if found.authority else None
     authority, bundle = (str(files[0]), str(files[1])) if files else ("", "")
-    account = _account(session, kube, ask.account) if found.login == "token" else ""
+    point = _points(session)[ask.name]
+    account = _account(session, kube, ask.account or _of_role(session, point)) if found.login == "token" else ""
     found = replace(found, authority=authority, account=account, form=ask.form)
     if not ask.form:
         return found
@@ -109,7 +115,7 @@ def _filled(session: Session, kube: Kube, found: Connection, ask: Ask) -> Connec
 
         values = credentials(session, found.credential)[0].values
     if account:
-        token, expires = _token(session, kube, account, ask.seconds)
+        token, expires = service_token(session, kube, account, ask.seconds, forwarded=forwards_token(point))
     target = Target(
         name=found.name,
         scheme=found.scheme,
@@ -122,6 +128,17 @@ def _filled(session: Session, kube: Kube, found: Connection, ask: Ask) -> Connec
     text = FORMS[ask.form](target)
     variables = environment(target) if ask.form == "env" else {}
     return replace(found, text=text, environment=variables, expires=expires)
+
+
+def _of_role(session: Session, point: Endpoint) -> str:
+    """The service account that an endpoint for a role lets in; empty for one that lets in everybody who is logged in."""
+    login = next((stack.exports[LOGIN] for stack in session.stacks if LOGIN in stack.exports), {})
+    return f"{login['rolesNamespace']}/{point.role}" if point.role and login else ""
+
+
+def forwards_token(point: Endpoint) -> bool:
+    """Whether the service behind the gateway gets the token, and acts with the rights of who sent it."""
+    return bool(point.route and point.route.forward_token)
 
 
 def _account(session: Session, kube: Kube, wanted: str) -> str:
@@ -146,8 +163,8 @@ def _parts(account: str) -> tuple[str, str]:
     return namespace, name
 
 
-def _token(session: Session, kube: Kube, account: str, seconds: int) -> tuple[str, str]:
-    """A token for the gateway and when it ends."""
+def service_token(session: Session, kube: Kube, account: str, seconds: int, *, forwarded: bool) -> tuple[str, str]:
+    """A token for the gateway and when it ends; one that is forwarded is good for the cluster's API too."""
     namespace, name = _parts(account)
     audience = next(stack.exports[GATEWAY]["audience"] for stack in session.stacks if GATEWAY in stack.exports)
     if kube.get(ResourceId("ServiceAccount", name, namespace)) is None:
@@ -160,4 +177,11 @@ def _token(session: Session, kube: Kube, account: str, seconds: int) -> tuple[st
             remedy=did_you_mean(account, known),
             exit_code=ExitCode.USAGE,
         )
-    return kube.token(namespace, name, [audience], seconds)
+    audiences = [audience, *(_api_audiences(kube, namespace, name) if forwarded else ())]
+    return kube.token(namespace, name, audiences, seconds)
+
+
+def _api_audiences(kube: Kube, namespace: str, name: str) -> list[str]:
+    """Whom the cluster's API takes tokens for: what a token says that was asked for without an audience."""
+    plain, _ = kube.token(namespace, name, [], SHORTEST)
+    return audiences_of(plain)

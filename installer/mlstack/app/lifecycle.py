@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing, unchanged
-from mlstack.app.clearing import clear, others
+from mlstack.app.clearing import clear, forget_traces, others, unmade
 from mlstack.app.identity import issuer_problems
 from mlstack.app.naming import tell_unresolved
 from mlstack.app.settling import look_at_engine, settle
@@ -88,9 +88,16 @@ def carry_out(session: Session, command: str, confirm: Confirm, host_changes: bo
 
 
 def run_plan(session: Session, command: str, plan: Plan, facts: Facts) -> Report:
-    """Carries out a ready-made plan under the instance's lock. Raises ``lock.held``."""
+    """Carries out a ready-made plan under the instance's lock. Raises ``lock.held``.
+
+    A name under which there is no platform, as images can be built for, is no instance afterwards either.
+    """
     with _writing(session, command) as (access, lost):
-        return _runner(session, access, facts, lost).run(plan)
+        try:
+            return _runner(session, access, facts, lost).run(plan)
+        finally:
+            if unmade(session.directory):
+                forget_traces(session.directory)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ TRIES = 5
 
 def list_profiles(session: Session) -> list[ProfileInfo]:
     """Every profile, those that wait for the next ``up`` and those whose data is kept included."""
-    _stack(session)
+    profile_stack(session)
     with observing.reader(session) as kube:
         there = {one.profile.name: one for one in spaces(kube, session.name)}
     people = session.people
@@ -63,19 +63,19 @@ def _info(profile: Profile, space: ProfileSpace | None, closed: bool) -> Profile
 
 def add_profile(session: Session, name: str, owner: str, quota: Mapping[str, str]) -> Report:
     """Makes a profile, or opens one that was removed. Raises profiles.exists when it is somebody else's."""
-    _stack(session)
+    profile_stack(session)
     _check_name(session, name)
     with observing.reader(session) as kube:
         wanted = Profile(name, email_of(session, kube, owner), quota=dict(quota))
         try:
-            kube.create(_namespace(session.name, wanted))
+            kube.create(namespace_of(session.name, wanted))
         except MlstackError as error:
             if error.code != "kube.conflict":
                 raise
             if not _is_profile(session, kube.get(ResourceId("Namespace", name))):
                 raise _bad_name(f"there is a namespace '{name}' that is no profile of '{session.name}'") from None
-            _change(session, kube, name, lambda found: _reopened(found, wanted))
-    return _applied(session)
+            change_record(session, kube, name, lambda found: _reopened(found, wanted))
+    return applied(session)
 
 
 def _check_name(session: Session, name: str) -> None:
@@ -117,7 +117,8 @@ def _not_declared(session: Session, name: str) -> None:
         )
 
 
-def _namespace(instance: str, profile: Profile) -> Object:
+def namespace_of(instance: str, profile: Profile) -> Object:
+    """The namespace that makes a profile known: the next ``up`` makes the rest."""
     labels = {LABEL_INSTANCE: instance, LABEL_PROFILE: profile.name}
     metadata = {"name": profile.name, "labels": labels, "annotations": {ANNOTATION_RECORD: profile.to_record()}}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
@@ -140,7 +141,7 @@ def _reopened(found: Profile, wanted: Profile) -> Profile:
 
 def share_profile(session: Session, name: str, person: str, role: Role | None, group: bool) -> Report:
     """Shares a profile with a user or a group; role None takes the share back. Raises profiles.unknown, users.unknown."""
-    _stack(session)
+    profile_stack(session)
     _not_declared(session, name)
     with observing.reader(session) as kube:
         who = _group(person) if group else email_of(session, kube, person)
@@ -149,8 +150,8 @@ def share_profile(session: Session, name: str, person: str, role: Role | None, g
             others = tuple(one for one in found.members if (one.name, one.group) != (who, group))
             return replace(found, members=others if role is None else (*others, Member(who, role, group)))
 
-        _change(session, kube, name, shared, opened=True)
-    return _applied(session)
+        change_record(session, kube, name, shared, opened=True)
+    return applied(session)
 
 
 def _group(name: str) -> str:
@@ -166,11 +167,11 @@ def _group(name: str) -> str:
 
 def remove_profile(session: Session, name: str, purge: bool) -> Report:
     """Takes all access to a profile away and keeps its namespace, volumes and bucket; purge: deletes them too."""
-    stack = _stack(session)
+    stack = profile_stack(session)
     _not_declared(session, name)
     with observing.reader(session) as kube:
-        _change(session, kube, name, lambda found: replace(found, removed=True, declared=False))
-    report = _applied(session)
+        change_record(session, kube, name, lambda found: replace(found, removed=True, declared=False))
+    report = applied(session)
     if not (purge and report.ok):
         return report
     actions = purge_actions(stack, Profile(name, "").bucket, name)
@@ -178,7 +179,7 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
     return run_plan(session, "profiles remove", Plan(session.name, "profiles remove", actions), facts)
 
 
-def _change(
+def change_record(
     session: Session, kube: Kube, name: str, change: Callable[[Profile], Profile], *, opened: bool = False
 ) -> None:
     """Writes the record of a profile anew, only over what was read. opened: one that was removed counts as unknown."""
@@ -211,7 +212,7 @@ def _unknown(session: Session, kube: Kube, name: str, *, foreign: bool) -> Mlsta
     )
 
 
-def _stack(session: Session) -> RenderedStack:
+def profile_stack(session: Session) -> RenderedStack:
     """The stack that makes profiles. Raises profiles.no-stack."""
     names = [one.entry.name for one in session.selection.stacks if PROFILES in one.entry.document.spec.provides]
     if not names:
@@ -224,6 +225,6 @@ def _stack(session: Session) -> RenderedStack:
     return next(stack for stack in session.stacks if stack.name in names)
 
 
-def _applied(session: Session) -> Report:
+def applied(session: Session) -> Report:
     """Brings the platform to what the records say now; what the session read before counts no more."""
     return carry_out(replace(session, seen=None), "up", lambda _changes: True, host_changes=False)

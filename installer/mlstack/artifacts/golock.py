@@ -12,7 +12,7 @@ from pathlib import Path
 from mlstack.artifacts.disk import guard
 from mlstack.core.errors import MlstackError
 from mlstack.core.ports import Process
-from mlstack.core.recipe import GoProgram
+from mlstack.core.recipe import GoProgram, Restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +60,29 @@ def prepare(lock: GoLock, program: GoProgram, work: Path, go: Callable[[Sequence
             _make_writable(copy)
         for each in program.restore:
             if each.module == module:
-                _restore(copy, each.source, each.target, module)
+                _restore(copy, each)
         with guard(target), (target / "go.mod").open("a", encoding="utf-8") as file:
             # a relative path: the program's build information holds it, and the same inputs shall give the same digest
             file.write(f"\nreplace {module} => ../{copy.name}\n")
 
 
-def _restore(copy: Path, source: str, target: str, module: str) -> None:
+def _restore(copy: Path, each: Restore) -> None:
     base = copy.resolve()
-    origin, place = (copy / source).resolve(), (copy / target).resolve()
-    if not (origin.is_relative_to(base) and place.is_relative_to(base)) or not origin.is_file():
+    origin, place = (copy / each.source).resolve(), (copy / each.target).resolve()
+    inside = origin.is_relative_to(base) and place.is_relative_to(base)
+    if not inside or not (each.content or origin.is_file()):
         raise MlstackError(
             "go.restore-failed",
-            f"'{source}' of module {module} cannot be restored as '{target}'",
+            f"'{each.source or each.target}' of module {each.module} cannot be restored as '{each.target}'",
             why="it is not a file of that module",
             remedy="correct the recipe's restore list",
         )
     with guard(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(origin, place)
+        if each.content:
+            place.write_text(each.content, encoding="utf-8")
+        else:
+            shutil.copyfile(origin, place)
 
 
 def _make_writable(directory: Path) -> None:

@@ -175,6 +175,20 @@ class Run:
         """Number of steps in a phase."""
         return sum(step.phase is phase for step in self.steps.values())
 
+    def holding_up(self, group: Group) -> list[str]:
+        """Names of the other groups that must get on before a step of this one can start; empty while any step could."""
+        queued = [step for step in group.steps if step.phase is Phase.QUEUED]
+        found = [self._before(step) for step in queued]
+        if not all(found):
+            return []
+        names = set().union(*found) - {group.name}
+        return [name for name in self.groups if name in names]
+
+    def _before(self, step: Step) -> set[str]:
+        """The groups of the steps that a queued one still needs."""
+        known = (self.steps[name] for name in step.info.needs if name in self.steps)
+        return {one.info.group for one in known if one.phase is not Phase.DONE}
+
     def titles(self, ids: Iterable[str]) -> list[str]:
         """Titles of steps, the id itself where it is not known."""
         return [self.steps[name].info.title if name in self.steps else name for name in ids]

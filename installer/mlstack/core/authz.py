@@ -118,7 +118,8 @@ def _policies(walk: _Walk) -> int:
     """403 where a DENY policy is for the request, or ALLOW policies are there and none is."""
     for policy in walk.gate.policies("DENY"):
         if policy_applies(policy, walk.request):
-            walk.tell(ResourceId.of(policy), "denies it: without an accepted token nobody gets to this address -> 403")
+            who = walk.request.principal or "who brings no accepted token"
+            walk.tell(ResourceId.of(policy), f"denies it: this address is not for {who} -> 403")
             return 403
         walk.tell(ResourceId.of(policy), f"does not deny it, since {why_not(policy, walk.request)}")
     allowing = walk.gate.policies("ALLOW")

@@ -98,6 +98,13 @@ def _seconds(value: Any) -> float | None:
         return None
 
 
+def audiences_of(token: str) -> list[str]:
+    """Whom a token says it is for; empty for what is no token. The signature is not looked at."""
+    parts = token.split(".")
+    claims = _part(parts[1]) if len(parts) == 3 else None
+    return _list((claims or {}).get("aud"))
+
+
 def _prefixes(rule: Mapping[str, Any]) -> list[str]:
     headers = rule.get("fromHeaders") or [{"name": "Authorization", "prefix": "Bearer "}]
     return [one.get("prefix", "") for one in headers if one["name"].lower() == "authorization"]

@@ -31,13 +31,14 @@ class Event:
 class StepInfo:
     """What a step is: id unique in the run, title for people, group (a stack's name, ``cluster``, ``images`` ...).
 
-    estimate: expected seconds from recorded durations, 0 when unknown.
+    estimate: expected seconds from recorded durations, 0 when unknown; needs: ids of the steps that come before it.
     """
 
     id: str
     title: str
     group: str
     estimate: float = 0.0
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,8 @@ class Identity:
     """(issuer, audience) pairs the gateway accepts."""
     good: str
     wrong_audience: str
+    without_role: str = ""
+    """A token that is good for the gateway but not for this route, which is for a role; empty where there is no such rule."""
     cookie: str = "__Host-mlstack"
 
 
@@ -160,6 +162,7 @@ def _forged_headers(identity: Identity) -> dict[str, Headers]:
 def _tokens(identity: Identity) -> dict[str, Headers]:
     found: dict[str, Headers] = {
         "token for somebody else": _bearer(identity.wrong_audience),
+        **({"token without the role": _bearer(identity.without_role)} if identity.without_role else {}),
         "token with another subject": _bearer(_altered(identity.good, {"sub": identity.user, "email": identity.user})),
         "token without its signature": _bearer(identity.good.rpartition(".")[0] + "."),
         "token cut off": _bearer(identity.good[:-20]),

@@ -39,11 +39,25 @@ class Strict(BaseModel):
 
 
 class Restore(Strict):
-    """A file that a module zip cannot carry (a symlink upstream): copied from another file of the same module."""
+    """A file that a module zip lacks: copied from another file of the same module (a symlink upstream), or with the content
+    given here (what upstream's build generates and the program only needs to find)."""
 
     module: str
-    source: Annotated[str, Field(alias="from")]
+    source: Annotated[str, Field(alias="from")] = ""
+    content: str = ""
     target: Annotated[str, Field(alias="to")]
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Restore:
+        if bool(self.source) == bool(self.content):
+            raise ValueError("give either from or content")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """A copied file is described as it was before there was content, so that its programs' keys in the store stay."""
+        data: dict[str, object] = dump(self)
+        return data if self.content else {key: value for key, value in data.items() if key != "content"}
 
 
 class GoProgram(Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +59,12 @@ def route_url(route: Route, external: ExternalFacts) -> str:
     return f"{replace(external, host=host).url}{route.prefix}"
 
 
+def role_of(path: str, routes: Iterable[Mapping[str, Any]]) -> str:
+    """The role that a path is for by ``platform.routes``, empty when everybody who is logged in may come."""
+    fits = [one for one in routes if not one["subdomain"] and path.startswith(one["prefix"])]
+    return str(max(fits, key=lambda one: len(one["prefix"]))["role"]) if fits else ""
+
+
 def _stack(chosen: Chosen) -> dict[str, Any]:
     document = chosen.entry.document
     return {
@@ -82,6 +88,9 @@ def _route(chosen: Chosen, point: Endpoint, route: Route, external: ExternalFact
         "subdomain": route.subdomain,
         "url": route_url(route, external),
         "auth": point.auth,
+        "role": point.role,
+        "forwardToken": route.forward_token,
+        "tenantPath": route.tenant_path,
         "credential": point.credential,
         "doc": point.doc,
     }

@@ -105,12 +105,23 @@ class Route(Strict):
     """An endpoint's place behind the platform's gateway, where there is one.
 
     prefix: path on the external host that is the endpoint's; rewrite: what the service sees instead, empty: the same;
-    subdomain: a name of its own before the external host, for what cannot live below a path (S3).
+    subdomain: a name of its own before the external host, for what cannot live below a path (S3);
+    forward_token: the service gets the machine's token that the gateway accepted, to act with the caller's rights and no others;
+    else no service ever sees one. tenant_path: what to ask of such a service, below the route, to see what is in ``{namespace}``:
+    `mlstack verify` asks it with a token of another profile, which must not be told.
     """
 
     prefix: Annotated[str, StringConstraints(pattern=r"^/([a-zA-Z0-9._~-]+/)*([a-zA-Z0-9._~-]+)?$")] = "/"
     rewrite: Annotated[str, StringConstraints(pattern=r"^(/.*)?$")] = ""
     subdomain: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = ""
+    forward_token: bool = False
+    tenant_path: str = ""
+
+    @model_validator(mode="after")
+    def _asked_with_a_token(self) -> Route:
+        if self.forward_token != ("{namespace}" in self.tenant_path):
+            raise ValueError("a route with forwardToken has a tenantPath with {namespace}, and no other has one")
+        return self
 
 
 class Endpoint(Strict):
@@ -118,6 +129,8 @@ class Endpoint(Strict):
 
     scheme tells how; credential: which ``mlstack credentials`` entry opens it; auth is the gateway's rule for ``route``:
     ``required`` a login or a token, ``none`` anybody, ``own`` anybody, since the service itself checks who asks.
+    role: who of those that are logged in gets to it: administrators, and the service account of that name which the login
+    keeps for machines; empty: all of them.
     """
 
     name: str
@@ -128,9 +141,19 @@ class Endpoint(Strict):
     path: str = "/"
     route: Route | None = None
     auth: Literal["required", "none", "own"] = "own"
+    role: DnsLabel | Literal[""] = ""
     credential: str = ""
     doc: str = ""
     when: str = ""
+
+    @model_validator(mode="after")
+    def _rules_have_a_login(self) -> Endpoint:
+        route = self.route
+        if self.auth != "required" and (self.role or (route and route.forward_token)):
+            raise ValueError("role and forwardToken need auth: required")
+        if self.role and (route is None or route.subdomain or route.prefix == "/"):
+            raise ValueError("role needs a route with a prefix of its own")
+        return self
 
 
 class Budget(Strict):

@@ -73,7 +73,13 @@ class Runner:
 
     def _announce(self, plan: Plan, estimates: Mapping[str, float]) -> None:
         steps = tuple(
-            StepInfo(id=one.id, title=one.title, group=one.group, estimate=estimates.get(one.id, 0.0))
+            StepInfo(
+                id=one.id,
+                title=one.title,
+                group=one.group,
+                estimate=estimates.get(one.id, 0.0),
+                needs=tuple(sorted(one.needs)),
+            )
             for one in plan.actions
         )
         whole = critical_path({one.id: one.needs for one in plan.actions}, estimates)

@@ -119,7 +119,7 @@ def _group(run: Run, group: Group, now: float, files: Sequence[str]) -> dict[str
     return {
         "name": group.name,
         "phase": group.phase.value,
-        "state": STATES[group.phase],
+        "state": _state(run, group),
         "count": f"{group.finished} of {words.plural(len(group.steps), 'step')}",
         "clock": words.clock(seconds) if seconds else "",
         "steps": [_step(step, now) for step in running[:RUNNING_SHOWN]],
@@ -128,6 +128,13 @@ def _group(run: Run, group: Group, now: float, files: Sequence[str]) -> dict[str
         "log": "" if group.name in TOOLS else group.name,
         "files": [{"name": name, "id": f"{group.name}/{name}"} for name in files],
     }
+
+
+def _state(run: Run, group: Group) -> str:
+    """What a part does, or what it waits for while none of its steps runs."""
+    waits = group.phase in (Phase.QUEUED, Phase.RUNNING) and not group.running()
+    names = run.holding_up(group) if waits else []
+    return f"waits for {', '.join(names)}" if names else STATES[group.phase]
 
 
 def _step(step: Step, now: float) -> dict[str, Any]:
