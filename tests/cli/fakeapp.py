@@ -11,6 +11,7 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mlstack.app import unchanged
 from mlstack.core import events as ev
 from mlstack.core.accessresults import CertificateInfo, Connection, Trust, TrustStep
 from mlstack.core.accounts import ContributorInfo, ProfileInfo, TokenInfo, UserChanged, UserInfo
@@ -413,6 +414,7 @@ def install(modules: dict, **behaviour: object) -> list[tuple[object, ...]]:
     """Puts the fake in the place of ``mlstack.app``; the calls it gets."""
     calls: list[tuple[object, ...]] = []
     module = types.ModuleType("mlstack.app")
+    module.__path__ = [str(Path(unchanged.__file__).parent)]  # what is real in it can still be imported
     module.open_app = lambda load, emit, cancelled: FakeApp(load, emit, cancelled, calls=calls, **behaviour)  # type: ignore[attr-defined]
     modules["mlstack.app"] = module
     return calls

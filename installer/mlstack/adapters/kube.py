@@ -30,8 +30,7 @@ SERVED_WITHIN = 10.0
 
 
 class KubeClient:
-    """``ports.Kube`` over HTTP. kubeconfig: file; context: empty for its current one; notify: gets lines for the user; read: see
-    ``Transport``."""
+    """``ports.Kube`` over HTTP. kubeconfig: file; context: empty for its current one; notify, read: see ``Transport``."""
 
     def __init__(
         self,

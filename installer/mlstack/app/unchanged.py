@@ -3,7 +3,7 @@
 An ``up`` that finds nothing to do is a function of its inputs and of what it read. It leaves a record of both: versions of the
 configuration, the shipped data and the program, and of every object it read. As long as all of these are the same, another
 ``up`` would find nothing to do either, and saying so takes none of the libraries that finding out took. Anything else, any
-doubt and any fault: the usual way. Decision 17.
+doubt and any fault: the usual way. Decision 18.
 
 Imports only what is cheap: this is on the way of every ``up``.
 """
