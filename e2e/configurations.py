@@ -18,6 +18,12 @@ def refused_configurations(platform: Platform) -> list[str]:
     return [*_figures(core), *(line for space, name in proxies(core) for line in _log(core, space, name))]
 
 
+def has_sidecars(platform: Platform) -> bool:
+    """Whether the platform runs with ``mesh: sidecar``."""
+    hooks = kubernetes.client.AdmissionregistrationV1Api(platform.api()).list_mutating_webhook_configuration()
+    return "istio-sidecar-injector" in [one.metadata.name for one in hooks.items]
+
+
 def proxies(core: kubernetes.client.CoreV1Api) -> list[tuple[str, str]]:
     """(namespace, name) of every running pod with an Envoy of the mesh: the gateway and who has a sidecar."""
     pods = core.list_pod_for_all_namespaces(field_selector="status.phase=Running").items

@@ -21,7 +21,7 @@ import pytest
 
 from e2e.application import AUDIENCE, ECHO, application, machine_token
 from e2e.browser import Browser
-from e2e.configurations import proxies, proxy_of, refused_configurations
+from e2e.configurations import has_sidecars, proxies, proxy_of, refused_configurations
 from e2e.platform import PYTHON_IMAGE, Platform, finished, namespace, restricted, run_pod, wait_for
 
 OWN = bool(os.environ.get("MLSTACK_E2E_MESH"))
@@ -70,8 +70,7 @@ def mesh(
     """The platform with sidecars; of its own one it removes what was not there before."""
     if not OWN:
         platform: Platform = request.getfixturevalue("platform")
-        hooks = kubernetes.client.AdmissionregistrationV1Api(platform.api()).list_mutating_webhook_configuration()
-        if "istio-sidecar-injector" not in [one.metadata.name for one in hooks.items]:
+        if not has_sidecars(platform):
             pytest.skip("the platform has no sidecars: set MLSTACK_E2E_MESH=1 for one of this test's own")
         yield platform
         return
