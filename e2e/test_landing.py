@@ -40,6 +40,8 @@ STACK = {
         "kubernetes": ">=1.32",
         "namespace": NAME,
         "manifests": [{"templates": "templates"}],
+        # found out sooner than by the default of five minutes
+        "wait": [{"resource": f"Deployment/{NAME}", "condition": "Available", "timeout": 45}],
         "images": [{"ref": SHELL_IMAGE, "build": {"base": "busybox", "command": ["sh"]}}],
         "budget": {"cpu": "10m", "memory": "16Mi"},
     },
@@ -57,6 +59,8 @@ def deployment() -> dict[str, Any]:
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "given", "mountPath": "/given"}],
+        # without it the moment between start and end would count as ready
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/given/settings"]}, "periodSeconds": 2},
     }
     confined = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
     pod = {

@@ -109,17 +109,18 @@ def test_argos_api_runs_a_workflow_to_its_end(platform: Platform, door: Browser,
 def test_a_viewer_starts_nothing_by_argos_api(platform: Platform, door: Browser, argo: str, profile: str) -> None:
     token = variables(platform, "argo", "--account", f"{profile}/default-viewer")["MLSTACK_TOKEN"]
     assert ask(door, f"{argo}/workflows/{profile}", token).status_code == 200
-    body = {"workflow": {"metadata": {"generateName": "x-"}, "spec": {"entrypoint": "x", "templates": []}}}
+    step = {"name": "x", "suspend": {}}
+    body = {"workflow": {"metadata": {"generateName": "x-"}, "spec": {"entrypoint": "x", "templates": [step]}}}
     headers = {"Authorization": f"Bearer {token}"}
     refused = door.client.post(f"{door.url}{argo}/workflows/{profile}", json=body, headers=headers)
-    assert refused.status_code in (400, 403) and "forbidden" in refused.text, refused.text
+    assert refused.status_code == 403 and "cannot create" in refused.text, refused.text
 
 
 def test_a_token_for_the_gateway_alone_has_no_rights_at_argo(platform: Platform, door: Browser, argo: str) -> None:
     token = machine_token(platform, "admin", AUDIENCE)
     assert ask(door, "/argo/", token).status_code == 200, "it passes the gateway"
     assert ask(door, f"{argo}/workflows/admin", token).status_code == 401
-    assert ask(door, f"{argo}/workflows/admin", "").status_code in (302, 401)
+    assert door.get(f"{argo}/workflows/admin").status_code == 302
 
 
 def test_a_browser_session_has_no_rights_at_argo(platform: Platform, door: Browser, argo: str) -> None:
@@ -130,8 +131,7 @@ def test_a_browser_session_has_no_rights_at_argo(platform: Platform, door: Brows
     assert visitor.get(f"{argo}/workflows/admin").status_code == 401, "a login's token is kept from services"
 
 
-def test_only_argo_gets_the_token(platform: Platform, door: Browser, argo: str) -> None:
-    """The server has no rights of its own to speak of: without a token it lists nothing, with one as much as its bearer."""
+def test_argos_server_has_no_rights_of_its_own_to_speak_of(platform: Platform, argo: str) -> None:
     review = {"spec": {"user": "system:serviceaccount:argo:argo-server", "resourceAttributes": {}}}
     api = kubernetes.client.AuthorizationV1Api(platform.api())
     for verb, resource, group in (

@@ -16,8 +16,9 @@ SHARED = ("ansible", "bugs")
 """Logs in the state directory that belong to no instance: of playbooks, and of faults of ours."""
 
 
-TRACES = frozenset({"journal.jsonl", "journal.new", "lock", "lock.json"})
-"""What every command that runs a plan leaves in an instance's directory, also one that makes nothing of a platform."""
+TRACES = frozenset({"journal", "lock"})
+"""Files, without their endings, that every command which runs a plan leaves in an instance's directory, also one that makes
+nothing of a platform."""
 
 
 def others(session: Session) -> list[str]:
@@ -29,14 +30,14 @@ def others(session: Session) -> list[str]:
 
 def unmade(directory: Path) -> bool:
     """True where a directory, if it is there, holds no more than the traces of commands: nothing of a platform was made there."""
-    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
-    return names <= TRACES
+    return not directory.is_dir() or all(path.stem in TRACES for path in directory.iterdir())
 
 
 def forget_traces(directory: Path) -> None:
     """Takes the traces away but the lock, which its holder still needs and which goes with the directory."""
-    for name in TRACES - {"lock", "lock.json"}:
-        (directory / name).unlink(missing_ok=True)
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if path.stem == "journal":
+            path.unlink()
 
 
 def clear(session: Session, keep: Sequence[str]) -> None:
