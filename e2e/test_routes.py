@@ -192,6 +192,7 @@ def test_a_user_who_is_no_administrator_gets_no_figures(platform: Platform, door
         ("argo-server.argo", 2746),
         ("workflow-controller-metrics.argo", 9090),
         ("oauth2-proxy-metrics.login", 9100),
+        ("dex-metrics.auth", 5558),
         ("istiod.istio-system", 15014),
         ("istio-ingressgateway-metrics.istio-system", 15090),
     ],
