@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mlstack.app import lifecycle
 from mlstack.app.clearing import clear, others
-from mlstack.core.model import Paths
+from mlstack.core.actions import Plan
+from mlstack.core.desired import Facts, HostFacts
+from mlstack.core.model import ClusterFacts, ClusterState, Paths
 
 
 @pytest.fixture
@@ -57,3 +61,28 @@ def test_a_name_that_images_were_built_for_is_no_instance(session: Any) -> None:
     assert others(session) == []
     (built / "cluster.json").write_text("{}")
     assert others(session) == ["built"]
+
+
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_that_makes_no_platform_leaves_no_instance(
+    session: Any, monkeypatch: pytest.MonkeyPatch, made: bool, fails: bool
+) -> None:
+    built = session.paths.instance("built")
+    session.directory, session.name, session.connect = built, "built", None
+    if made:
+        built.mkdir()
+        (built / "cluster.json").write_text("{}")
+
+    class Runner:
+        def run(self, plan: Plan) -> str:
+            (built / "journal.jsonl").write_text("{}")
+            if fails:
+                raise OSError("no space")
+            return "report"
+
+    monkeypatch.setattr(lifecycle, "_runner", lambda *_: Runner())
+    facts = Facts(HostFacts(), ClusterFacts(ClusterState.ABSENT))
+    with contextlib.suppress(OSError):
+        assert lifecycle.run_plan(session, "images build", Plan("built", "images build", ()), facts) == "report"
+    assert built.exists() is made and (built / "journal.jsonl").exists() is made

@@ -11,6 +11,7 @@ from mlstack.core import authz
 from mlstack.core.authzgate import open_gate
 from mlstack.core.authzmatch import Request
 from mlstack.core.authzresult import Answer, Decision
+from mlstack.core.authztoken import audiences_of
 from mlstack.core.errors import MlstackError
 from mlstack.core.urlpath import normalized
 
@@ -236,3 +237,44 @@ def test_a_prediction_is_held_against_the_real_answer(options, answer, agrees):
     from dataclasses import replace
 
     assert replace(explain(**options), answer=answer).agrees is agrees
+
+
+ROLE = list(
+    yaml.safe_load_all("""
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: role-metrics, namespace: edge}
+spec:
+  action: DENY
+  selector: {matchLabels: {app: gate}}
+  rules:
+    - from: [{source: {notRequestPrincipals: ["https://lab.localhost/dex/system:serviceaccount:login:metrics"]}}]
+      to: [{operation: {ports: ["8443"], paths: [/metrics/x*]}}]
+      when: [{key: "request.auth.claims[groups]", notValues: [admins]}]
+""")
+)
+
+
+@pytest.mark.parametrize(
+    ("claims", "refused"),
+    [
+        ({}, True),
+        ({"groups": ["readers"]}, True),
+        ({"groups": ["readers", "admins"]}, False),
+        ({"sub": "system:serviceaccount:login:metrics"}, False),
+        ({"sub": "system:serviceaccount:ann:metrics"}, True),
+    ],
+)
+def test_a_role_is_for_administrators_and_its_service_account(claims, refused):
+    found = explain("/metrics/x", session={**CLAIMS, **claims}, objects=[*OBJECTS, *ROLE])
+    assert (found.decision is Decision.REFUSED) is refused
+    if refused:
+        told = next(step.text for step in found.steps if "role-metrics" in step.by)
+        assert told.startswith("denies it: this address is not for https://lab.localhost/dex/")
+    elsewhere = explain("/other", session={**CLAIMS, **claims}, objects=[*OBJECTS, *ROLE])
+    assert elsewhere.decision is Decision.DIRECT
+
+
+def test_whom_a_token_is_for_is_read_without_its_key():
+    assert audiences_of(token(aud=["a", "b"])) == ["a", "b"] and audiences_of(token(aud="a")) == ["a"]
+    assert audiences_of("x.y") == audiences_of("x.y.z") == []
