@@ -71,7 +71,7 @@ def deployment() -> dict[str, Any]:
         "volumes": [{"name": "given", "configMap": {"name": "given", "optional": True}}],
     }
     template = {"metadata": {"labels": labels}, "spec": pod}
-    spec = {"selector": {"matchLabels": labels}, "template": template, "progressDeadlineSeconds": 60}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME}, "spec": spec}
 
 
@@ -172,6 +172,7 @@ def test_a_failed_up_is_mended_and_resumed_from_the_page_which_hands_over_to_the
     page.get_by_role("button", name="Close").click()
 
     core.create_namespaced_config_map(NAME, {"metadata": {"name": "given"}, "data": {"settings": "yes"}})
+    core.delete_collection_namespaced_pod(NAME, label_selector=f"app={NAME}")  # the next try comes at once
     page.get_by_role("button", name="Resume").click()
     terminal.wait_for("Resumed from the page", 30)
     page.wait_for_url(re.compile(re.escape(platform.door()[0])), timeout=SECONDS * 1000)
