@@ -19,8 +19,8 @@ from mlstack.core.resolve import Choice, resolve
 PRINCIPAL = "cluster.local/ns/istio-system/sa/istio-ingressgateway"
 INJECT = "sidecar.istio.io/inject"
 OUTSIDE = {"minio", "argo-workflows", "istio"}
-"""Behind the gateway and not in the mesh: the first two check every caller's own key or token themselves, programs on the host speak
-to MinIO without a gateway, and the last is the mesh's own control."""
+"""Behind the gateway and not in the mesh: the first two check every caller's own key or token themselves (and programs on the host
+speak to MinIO without a gateway), the last is the mesh's own control."""
 
 
 def renderings(workshop: Workshop, mesh: str, provider: str, facts: Any = FACTS) -> dict[str, RenderedStack]:
