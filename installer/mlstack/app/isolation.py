@@ -52,15 +52,24 @@ NAMES = (f"{CANARY}-a", f"{CANARY}-b")
 """The attacker and the victim. What a killed check left is deleted by the next one."""
 STACK = "tenants"
 POD_SECONDS = 120.0
-PROGRAM = "tenantprobe.py"
+
+
+def prepare(session: Session) -> None:
+    """Takes away what a check that was killed left, and sees to it that only profiles will be changed.
+
+    Raises ``profiles.no-stack``, ``verify.pending``, ``verify.no-image``.
+    """
+    profile_stack(session)
+    _image(session)
+    _discard(session)
+    _nothing_pending(replace(session, seen=None))
 
 
 def verify_tenants(session: Session) -> list[CaseResult]:
-    """Tries to get from one profile at another. Raises ``profiles.no-stack``, ``verify.pending``, ``verify.no-image``."""
+    """Tries to get from one profile at another, on what is prepared. Raises ``verify.no-pod``, ``run.interrupted``."""
     stack = profile_stack(session)
-    image, program = _image(session), _program()
-    _discard(session)  # what a check that was killed left
-    _nothing_pending(replace(session, seen=None))
+    image = _image(session)
+    program = Path(mlstack.adapters.__file__).with_name("tenantprobe.py").read_text(encoding="utf-8")
     with _profiles(session), observing.reader(session) as kube:
         store = provider_of(stack, OBJECT_STORE)["endpoint"]
         plurals = plurals_of(obj for one in session.stacks for obj in one.objects)
@@ -96,10 +105,8 @@ def _cases(session: Session, kube: Kube, duel: _Duel) -> Iterator[CaseResult]:
     found = [*findings(tried, attacked, controlled), *_by_gateway(session, kube)]
     seconds = (time.monotonic() - began) / max(1, len(found))
     for one in found:
-        name = f"another profile may not {one.name}"
-        yield CaseResult(name=name, stack=STACK, seconds=seconds, error=one.error)
-    bad = sum(bool(one.error) for one in found)
-    session.emit(Message(text=f"tenants: {len(found)} attempts, {bad} with an error"))
+        yield CaseResult(name=f"another profile may not {one.name}", stack=STACK, seconds=seconds, error=one.error)
+    session.emit(Message(text=f"tenants: {len(found)} attempts, {sum(bool(one.error) for one in found)} with an error"))
 
 
 def _ask(
@@ -153,20 +160,25 @@ def _serve(session: Session, kube: Kube, victim: Victim, image: str, program: st
 def _phase(session: Session, kube: Kube, namespace: str, name: str, phases: Sequence[str]) -> Object:
     """Waits for a pod's phase. Raises ``verify.no-pod``, ``run.interrupted``."""
     resource = ApiResource("v1", "Pod", "pods", namespaced=True)
-    until = time.monotonic() + POD_SECONDS
-    phase = "absent"
+    until, phase = time.monotonic() + POD_SECONDS, "absent"
     while time.monotonic() < until:
         for event in kube.watch(resource, namespace=namespace, fields=f"metadata.name={name}", timeout=5.0):
+            _stop_if_asked(session)
             phase = event.object.get("status", {}).get("phase", phase)
             if phase in phases and event.object["status"].get("podIP"):
                 return event.object
-        if session.cancelled():
-            raise MlstackError("run.interrupted", "interrupted", exit_code=ExitCode.INTERRUPTED)
+        _stop_if_asked(session)
     raise MlstackError(
         "verify.no-pod",
         f"Pod/{namespace}/{name} is {phase} after {POD_SECONDS:.0f} s",
         remedy="run `mlstack status`; the node may be out of memory or still loading images",
     )
+
+
+def _stop_if_asked(session: Session) -> None:
+    """Raises ``run.interrupted`` after Ctrl-C."""
+    if session.cancelled():
+        raise MlstackError("run.interrupted", "interrupted", exit_code=ExitCode.INTERRUPTED)
 
 
 @contextmanager
@@ -235,7 +247,3 @@ def _image(session: Session) -> str:
         remedy="enable a stack whose image is made with Python, such as argo-workflows",
         exit_code=ExitCode.USAGE,
     )
-
-
-def _program() -> str:
-    return (Path(mlstack.adapters.__file__).parent / PROGRAM).read_text(encoding="utf-8")

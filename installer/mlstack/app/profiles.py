@@ -176,7 +176,9 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
         return report
     actions = purge_actions(stack, Profile(name, "").bucket, name)
     facts = Facts(HostFacts(), observing.observe_cluster(session))
-    return run_plan(session, "profiles remove", Plan(session.name, "profiles remove", actions), facts)
+    report = run_plan(session, "profiles remove", Plan(session.name, "profiles remove", actions), facts)
+    # what is gone is written down as gone, so that nothing is left for the next `up`
+    return applied(session) if report.ok else report
 
 
 def change_record(

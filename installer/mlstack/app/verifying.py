@@ -38,11 +38,14 @@ def verify(session: Session, what: Sequence[str], junit: Path | None) -> TestRep
     ``gateway.unreachable``."""
     began = time.monotonic()
     results: list[CaseResult] = []
+    tenants = "tenants" in what and ("auth" not in what or provides(session, PROFILES))
+    if tenants:
+        from mlstack.app.isolation import prepare, verify_tenants
+
+        prepare(session)  # first, so that nothing is attacked in vain
     if "auth" in what:
         results += _verify_auth(session)
-    if "tenants" in what and ("auth" not in what or provides(session, PROFILES)):
-        from mlstack.app.isolation import verify_tenants
-
+    if tenants:
         results += verify_tenants(session)
     report = TestReport(cases=tuple(results), seconds=time.monotonic() - began, junit=junit)
     if junit:
