@@ -6,6 +6,7 @@ import re
 import socket
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import kubernetes
 import pytest
@@ -98,14 +99,13 @@ def test_network_policy_denies_and_allows(platform: Platform, core: kubernetes.c
 
 
 def test_only_the_loopback_listens(platform: Platform) -> None:
-    urls = [item["url"] for item in platform.status()["endpoints"] if item["url"]]
+    urls = [urlsplit(item["url"]) for item in platform.status()["endpoints"] if item["url"]]
     assert urls
-    for url in urls:
-        host, _, port = url.split("://", 1)[1].rstrip("/").split("/")[0].partition(":")
-        assert host == "127.0.0.1"
-        with socket.create_connection((host, int(port)), timeout=5):
+    for host, port in {(url.hostname or "", url.port or 0) for url in urls}:
+        assert host == "127.0.0.1" or host.endswith(f"{platform.name}.localhost")
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
-        assert _listeners(int(port)) == {"127.0.0.1"}
+        assert _listeners(port) == {"127.0.0.1"}
     server = re.search(r"server: https://(\S+):(\d+)", platform.kubeconfig.read_text())
     assert server is not None
     assert _listeners(int(server.group(2))) == {"127.0.0.1"}

@@ -6,20 +6,31 @@ import signal
 import tarfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import kubernetes
 import pytest
 import urllib3
+import yaml
 
 from e2e.platform import Platform
 
-STACKS = {"storage", "minio", "mysql", "argo-workflows", "metrics-server"}
+RELEASES = Path(__file__).resolve().parents[1] / "stacks" / "releases"
+
+
+def stacks_of(platform: Platform) -> set[str]:
+    """What the release names for the platform's profile."""
+    found = {item["path"]: item["value"] for item in platform.cli("config", "show", "--json").json()["items"]}
+    release = yaml.safe_load((RELEASES / f"{found['release']}.yaml").read_text())
+    return set(release["spec"]["profiles"][found["profile"]]["stacks"])
 
 
 def test_status_names_what_runs_and_where(platform: Platform) -> None:
     status = platform.status()
-    assert {stack["name"] for stack in status["stacks"]} == STACKS
-    assert all(endpoint["url"].startswith("http://127.0.0.1:") for endpoint in status["endpoints"])
+    assert {stack["name"] for stack in status["stacks"]} == stacks_of(platform)
+    hosts = {urlsplit(endpoint["url"]).hostname or "" for endpoint in status["endpoints"]}
+    assert "127.0.0.1" in hosts
+    assert all(host == "127.0.0.1" or host.endswith(f"{platform.name}.localhost") for host in hosts)
     assert Path(status["kubeconfig"]).stat().st_mode & 0o777 == 0o600
 
 
