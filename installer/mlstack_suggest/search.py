@@ -1,0 +1,154 @@
+"""The algorithms: which settings they take, and the next points. Knows Optuna and nothing of how it is asked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState, create_trial
+
+from mlstack_suggest.space import BadExperiment, Parameter, grid_points, grid_size, number
+
+GRID = "grid"
+Point = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What is searched. maximize: the direction; most: the trials it may have at most, 0 for no bound."""
+
+    algorithm: str
+    space: tuple[Parameter, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    maximize: bool = False
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A trial that ended. value: of the objective; None when it failed or told none."""
+
+    name: str
+    point: Point
+    value: float | None
+
+
+def _tpe(settings: Mapping[str, int], multivariate: bool) -> BaseSampler:
+    return TPESampler(
+        seed=settings.get("random_state"),
+        n_startup_trials=settings.get("n_startup_trials", 10),
+        n_ei_candidates=settings.get("n_ei_candidates", 24),
+        multivariate=multivariate,
+        # points that are being tried count as bad ones, or trials beside each other would be nearly the same
+        constant_liar=True,
+    )
+
+
+_TPE = ("random_state", "n_startup_trials", "n_ei_candidates")
+ALGORITHMS: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, int]], BaseSampler] | None]] = {
+    GRID: ((), None),
+    "random": (("random_state",), lambda settings: RandomSampler(seed=settings.get("random_state"))),
+    "tpe": (_TPE, lambda settings: _tpe(settings, multivariate=False)),
+    "multivariate-tpe": (_TPE, lambda settings: _tpe(settings, multivariate=True)),
+}
+"""Algorithm -> (its settings, all whole numbers from 0 on; its sampler, None for the grid)."""
+
+
+def check(experiment: Experiment) -> dict[str, int]:
+    """The settings as numbers. Raises BadExperiment."""
+    if experiment.algorithm not in ALGORITHMS:
+        raise BadExperiment(f"algorithm {experiment.algorithm} is not one of {', '.join(sorted(ALGORITHMS))}")
+    if not experiment.space:
+        raise BadExperiment("spec.parameters is empty")
+    allowed = ALGORITHMS[experiment.algorithm][0]
+    found: dict[str, int] = {}
+    for name, text in experiment.settings.items():
+        if name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise BadExperiment(f"algorithm {experiment.algorithm} has no setting {name}; it has: {known}")
+        value = number(text, f"setting {name}")
+        if value < 0 or not value.is_integer():
+            raise BadExperiment(f"setting {name}: '{text}' is not a whole number from 0 on")
+        found[name] = int(value)
+    if experiment.algorithm == GRID:
+        size = grid_size(experiment.space)
+        if experiment.most > size:
+            raise BadExperiment(
+                f"maxTrialCount {experiment.most} is more than the {size} points of the grid; lower it or make steps smaller"
+            )
+    return found
+
+
+class Search:
+    """The search of one experiment. It survives a restart of the process: trials that it did not hand out are taken in."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        """Raises BadExperiment."""
+        settings = check(experiment)
+        self._experiment = experiment
+        make = ALGORITHMS[experiment.algorithm][1]
+        self._study = (
+            optuna.create_study(sampler=make(settings), direction="maximize" if experiment.maximize else "minimize")
+            if make
+            else None
+        )
+        self._distributions = {one.name: _distribution(one) for one in experiment.space}
+        self._open: dict[tuple[tuple[str, str], ...], list[int]] = {}
+        self._told: set[str] = set()
+
+    def next(self, seen: Sequence[Seen], handed_out: int, count: int) -> list[Point]:
+        """``count`` more points. seen: every trial that ended; handed_out: points given so far, also before a restart.
+
+        Raises BadExperiment where a grid has no more.
+        """
+        if self._study is None:
+            points = list(itertools.islice(grid_points(self._experiment.space, handed_out), count))
+            if len(points) < count:
+                raise BadExperiment(f"the grid has no more points after {handed_out + len(points)}")
+            return points
+        for trial in seen:
+            self._tell(self._study, trial)
+        return [self._ask(self._study) for _ in range(count)]
+
+    def _ask(self, study: optuna.Study) -> Point:
+        trial = study.ask(self._distributions)
+        point = {one.name: one.text(trial.params[one.name]) for one in self._experiment.space}
+        self._open.setdefault(_key(point), []).append(trial.number)
+        return point
+
+    def _tell(self, study: optuna.Study, trial: Seen) -> None:
+        if trial.name in self._told:
+            return
+        self._told.add(trial.name)
+        waiting = self._open.get(_key(trial.point))
+        if waiting and trial.value is not None:
+            study.tell(waiting.pop(0), trial.value)
+        elif waiting:
+            study.tell(waiting.pop(0), state=TrialState.FAIL)
+        elif trial.value is not None:
+            study.add_trial(self._taken_in(trial))
+
+    def _taken_in(self, trial: Seen) -> optuna.trial.FrozenTrial:
+        params: dict[str, object] = {}
+        for one in self._experiment.space:
+            text = trial.point[one.name]
+            params[one.name] = text if one.listed else int(text) if one.kind == "int" else float(text)
+        return create_trial(params=params, distributions=self._distributions, value=trial.value)
+
+
+def _key(point: Point) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(point.items()))
+
+
+def _distribution(one: Parameter) -> BaseDistribution:
+    if one.listed:
+        return CategoricalDistribution(one.values)
+    # a step and a logarithm do not go together; the step is what somebody wrote on purpose
+    log = one.log and not one.step
+    if one.kind == "int":
+        return IntDistribution(int(one.low), int(one.high), step=int(one.step) or 1, log=log)
+    return FloatDistribution(one.low, one.high, step=one.step or None, log=log)
