@@ -17,7 +17,12 @@ from mlstack_suggest.space import BadExperiment, Kind, Parameter, parameter
 
 PROBE = "manager.v1beta1.Suggestion"
 """The name under which Katib's probes ask for this service's health."""
-KINDS: dict[int, Kind] = {api.DOUBLE: "double", api.INT: "int", api.DISCRETE: "discrete", api.CATEGORICAL: "categorical"}
+KINDS: dict[int, Kind] = {
+    api.DOUBLE: "double",
+    api.INT: "int",
+    api.DISCRETE: "discrete",
+    api.CATEGORICAL: "categorical",
+}
 _log = logging.getLogger(__name__)
 
 

@@ -34,15 +34,15 @@ def test_a_grid_goes_on_where_it_was() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (dict(kind="double", low="a", high="1"), "feasibleSpace.min: 'a' is not a number"),
-        (dict(kind="double", low="0", high="inf"), "'inf' is not finite"),
-        (dict(kind="double", low="2", high="1"), "min 2 is above max 1"),
-        (dict(kind="double", low="0", high="1", step="-1"), "step: -1 is below 0"),
-        (dict(kind="double", low="0", high="1", log=True), "needs a min above 0"),
-        (dict(kind="int", low="0.5", high="1"), "whole numbers"),
-        (dict(kind="categorical"), "list has no values"),
-        (dict(kind="categorical", values=["a", "a"]), "twice"),
-        (dict(kind="discrete", values=["a"]), "'a' is not a number"),
+        ({"kind": "double", "low": "a", "high": "1"}, "feasibleSpace.min: 'a' is not a number"),
+        ({"kind": "double", "low": "0", "high": "inf"}, "'inf' is not finite"),
+        ({"kind": "double", "low": "2", "high": "1"}, "min 2 is above max 1"),
+        ({"kind": "double", "low": "0", "high": "1", "step": "-1"}, "step: -1 is below 0"),
+        ({"kind": "double", "low": "0", "high": "1", "log": True}, "needs a min above 0"),
+        ({"kind": "int", "low": "0.5", "high": "1"}, "whole numbers"),
+        ({"kind": "categorical"}, "list has no values"),
+        ({"kind": "categorical", "values": ["a", "a"]}, "twice"),
+        ({"kind": "discrete", "values": ["a"]}, "'a' is not a number"),
     ],
 )
 def test_what_is_wrong_is_named(given, told) -> None:
