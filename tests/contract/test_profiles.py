@@ -10,6 +10,7 @@ from contract_data import CATALOGUE, FACTS, Workshop
 
 from mlstack.core.desired import RenderedStack
 from mlstack.core.people import Member, People, Profile
+from mlstack.core.resolve import Choice, home_choices, profile_of, resolve
 
 FORBIDDEN = {"*", "escalate", "bind", "impersonate", "approve", "sign"}
 VERSION = CATALOGUE.versions("profiles")[-1]
@@ -132,3 +133,37 @@ def test_without_a_workflow_engine_nothing_of_it_is_there(workshop: Workshop) ->
     facts = replace(FACTS, people=People(profiles=(Profile("ann", OWNER),)))
     found = next(one for one in workshop.renderer.render(selection, facts) if one.name == "profiles")
     assert "argoproj" not in repr(found.objects) and not of_kind(found, "ConfigMap", "ann")
+
+
+def test_with_training_and_tuning_their_objects_are_the_users_and_the_tuner_gets_through(workshop: Workshop) -> None:
+    choices = home_choices(workshop.release, "profiles", Choice(version=VERSION, enabled=True))
+    choices |= {name: Choice(enabled=True) for name in ("training", "katib")}
+    selection = resolve(CATALOGUE, workshop.release, profile_of(workshop.release, "profiles"), choices=choices)
+    facts = replace(FACTS, people=People(profiles=(Profile("ann", OWNER),)))
+    one = next(each for each in workshop.renderer.render(selection, facts) if each.name == "profiles")
+
+    rules = of_kind(one, "ClusterRole")["mlstack-profile-edit"]["rules"]
+    created = {name for rule in rules if "create" in rule["verbs"] for name in rule["resources"]}
+    assert {"trainjobs", "trainingruntimes", "experiments"} <= created
+    assert not created & {"clustertrainingruntimes", "trials", "suggestions", "jobsets"}, "those are the controllers'"
+    assert not {word for rule in rules for words in rule.values() for word in words} & FORBIDDEN
+
+    labels = of_kind(one, "Namespace")["ann"]["metadata"]["labels"]
+    assert labels["katib.kubeflow.org/metrics-collector-injection"] == "enabled"
+    tuner = {"kubernetes.io/metadata.name": "katib"}
+    policy = of_kind(one, "NetworkPolicy", "ann")["profile"]["spec"]
+    ports = {
+        side: [
+            port["port"]
+            for rule in policy[side]
+            for peer in rule[key]
+            if _names(peer) == tuner
+            for port in rule["ports"]
+        ]
+        for side, key in (("ingress", "from"), ("egress", "to"))
+    }
+    assert ports == {"ingress": [6788, 6789], "egress": [6789]}
+
+
+def _names(peer: dict[str, Any]) -> dict[str, str]:
+    return peer.get("namespaceSelector", {}).get("matchLabels", {})
