@@ -34,7 +34,12 @@ def _pool() -> descriptor_pool.DescriptorPool:
     # times are handed through as they came
     time = _field("seconds", 1, _TYPES.TYPE_INT64), _field("nanos", 2, _TYPES.TYPE_INT32)
     task = [_field(name, number, of="Time" if name in _TIMES else "") for name, number in _TASK.items()]
-    asked = [_field("page_token", 1), _field("page_size", 2, _TYPES.TYPE_INT32), _field("sort_by", 3), _field("filter", 5)]
+    asked = [
+        _field("page_token", 1),
+        _field("page_size", 2, _TYPES.TYPE_INT32),
+        _field("sort_by", 3),
+        _field("filter", 5),
+    ]
     found = [_field("tasks", 1, of="Task", many=True), _field("next_page_token", 2)]
     for name, fields in {
         "Time": time,

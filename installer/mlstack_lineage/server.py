@@ -1,4 +1,4 @@
-"""The gRPC side of one namespace, on a port of its own: metadata and execution cache. Who may reach a port is the network's rule."""
+"""The gRPC side of one namespace, on a port of its own: metadata and execution cache. The network decides who reaches it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ class Tenant:
                     context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
                 raise AssertionError("abort raises")
 
-            return grpc.unary_unary_rpc_method_handler(answer, request.FromString, lambda reply: reply.SerializeToString())
+            return grpc.unary_unary_rpc_method_handler(
+                answer, request.FromString, lambda reply: reply.SerializeToString()
+            )
 
         calls = {
             "CreateTaskV1": handler(lambda asked: self._cache.add(asked.task), messages.CreateTaskRequest),

@@ -1,4 +1,4 @@
-"""What a run recorded, for people and programs: its steps with parameters and artifacts as plain data. Reads one namespace's store."""
+"""What a run recorded, for people and programs: its steps with parameters and artifacts as plain data."""
 
 from __future__ import annotations
 

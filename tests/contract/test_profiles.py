@@ -37,7 +37,11 @@ def shared(workshop: Workshop) -> RenderedStack:
 
 def test_no_role_has_a_wildcard_or_a_way_to_more(shared: RenderedStack) -> None:
     roles = {**of_kind(shared, "ClusterRole"), **of_kind(shared, "Role", "ann")}
-    assert len(roles) == 4
+    assert len(roles) == 6
+    for name, labels in {"view": ["view"], "edit": ["view", "edit"]}.items():
+        chosen = roles.pop(f"mlstack-profile-{name}")["aggregationRule"]["clusterRoleSelectors"]
+        wanted = [{"matchLabels": {f"profiles.mlstack.dev/aggregate-to-{label}": "true"}} for label in labels]
+        assert chosen == wanted, "edit is view and more, and both take what other stacks add"
     for role in roles.values():
         for rule in role["rules"]:
             words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
@@ -45,7 +49,7 @@ def test_no_role_has_a_wildcard_or_a_way_to_more(shared: RenderedStack) -> None:
             writes = set(rule["verbs"]) - {"get", "list", "watch"}
             guarded = {"roles", "rolebindings", "networkpolicies", "resourcequotas", "limitranges", "serviceaccounts"}
             assert not (writes and guarded & set(rule["resources"]))
-    readable = [rule["resources"] for rule in roles["mlstack-profile-view"]["rules"]]
+    readable = [rule["resources"] for rule in roles["mlstack-profile-view-base"]["rules"]]
     assert not [names for names in readable if "secrets" in names], "view sees no Secret"
 
 
@@ -142,7 +146,7 @@ def test_with_training_and_tuning_their_objects_are_the_users_and_the_tuner_gets
     facts = replace(FACTS, people=People(profiles=(Profile("ann", OWNER),)))
     one = next(each for each in workshop.renderer.render(selection, facts) if each.name == "profiles")
 
-    rules = of_kind(one, "ClusterRole")["mlstack-profile-edit"]["rules"]
+    rules = of_kind(one, "ClusterRole")["mlstack-profile-edit-base"]["rules"]
     created = {name for rule in rules if "create" in rule["verbs"] for name in rule["resources"]}
     assert {"trainjobs", "trainingruntimes", "experiments"} <= created
     assert not created & {"clustertrainingruntimes", "trials", "suggestions", "jobsets"}, "those are the controllers'"

@@ -165,7 +165,8 @@ PREDICATE = st.fixed_dictionaries(
         "stringValue": st.one_of(st.text(max_size=5), st.integers()),
     },
 )
-FILTERS = st.one_of(st.text(max_size=20), st.builds(json.dumps, st.fixed_dictionaries({"predicates": st.lists(PREDICATE, max_size=3)})))
+FILTER = st.fixed_dictionaries({"predicates": st.lists(PREDICATE, max_size=3)})
+FILTERS = st.one_of(st.text(max_size=20), st.builds(json.dumps, FILTER))
 
 
 @given(text=FILTERS)

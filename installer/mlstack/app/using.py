@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlstack.adapters.pipelinesapi import PipelinesApi
 from mlstack.app import observing
 from mlstack.app.listing import samples
 from mlstack.app.people import no_profile
@@ -21,12 +22,18 @@ from mlstack.core.results import Credential, SampleResult, StackStatus, TestRepo
 from mlstack.core.sample import find_sample, sample_object
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.observe import observe_objects
+from mlstack.engine.samplekinds import PipelineKind, WorkflowKind
 from mlstack.engine.samples import SampleRunner
 from mlstack.engine.verify import Subjects, cases, run_cases, write_junit
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
     from mlstack.core.ports import Kube
+    from mlstack.core.samplefile import Sample
+    from mlstack.core.samplekind import SampleKind
+
+PIPELINES = "pipelines"
+"""The capability of running pipelines that are no objects of the cluster."""
 
 
 def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bool, profile: str = "") -> SampleResult:
@@ -36,7 +43,23 @@ def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bo
     if profile and session.people.profile(profile) is None:
         raise no_profile(profile, [one.name for one in session.people.profiles])
     with observing.reader(session) as kube:
-        return SampleRunner(kube, session.emit, session.cancelled).run(name, obj, sample.spec.results, watch)
+        kind = sample_kind(session, kube, sample)
+        return SampleRunner(kube, kind, session.emit, session.cancelled).run(name, obj, sample.spec.results, watch)
+
+
+def sample_kind(session: Session, kube: Kube, sample: Sample) -> SampleKind:
+    """How samples of this kind are run on this platform. Raises MlstackError sample.not-served."""
+    if sample.spec.runner == "workflow":
+        return WorkflowKind(kube)
+    exports = next((one.exports[PIPELINES] for one in session.stacks if PIPELINES in one.exports), None)
+    if exports is None:
+        raise MlstackError(
+            "sample.not-served",
+            f"sample {sample.metadata.name} needs a stack that provides '{PIPELINES}'",
+            remedy="choose a profile that has one: mlstack up --profile NAME",
+            exit_code=ExitCode.USAGE,
+        )
+    return PipelineKind(kube, PipelinesApi(kube, exports))
 
 
 def credentials(session: Session, name: str | None) -> list[Credential]:

@@ -112,7 +112,7 @@ class GenerateSecret(Action):
     literals: keys with a fixed, non-secret value (a user name).
     given: keys whose value is read from a reference of the user's; with any, a Secret that is there is made as wanted,
     random values aside. mark: annotation that tells the next plan what was wanted.
-    copies: namespaces that get the same Secret. renew: keys that get a new random value although one is there.
+    copies: further Secrets that hold the same. renew: keys that get a new random value although one is there.
     """
 
     namespace: str
@@ -122,7 +122,7 @@ class GenerateSecret(Action):
     literals: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     mark: str = ""
-    copies: tuple[str, ...] = ()
+    copies: tuple[ResourceId, ...] = ()
     renew: tuple[str, ...] = ()
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def _places(stack: RenderedStack, spec: SecretSpec) -> list[ResourceId]:
-    return [secret_id(namespace, spec.name) for namespace in dict.fromkeys([stack.namespace, *spec.copies])]
+    """The Secret itself, and its copies; one that would be the Secret itself is none."""
+    copies = (secret_id(namespace, spec.copy_name or spec.name) for namespace in spec.copies)
+    return list(dict.fromkeys([secret_id(stack.namespace, spec.name), *copies]))
 
 
 def generated_secrets(stack: RenderedStack) -> list[ResourceId]:
@@ -70,7 +72,7 @@ def plan_secrets(
                 literals=spec.literals,
                 given=spec.given,
                 mark=mark,
-                copies=tuple(spec.copies),
+                copies=tuple(places[1:]),
                 renew=renewed,
             )
             made.update(dict.fromkeys(places, draft.add(action)))

@@ -11,16 +11,18 @@ from mlstack.core.stackfile import Param, ParamName
 
 class SampleSpec(Strict):
     """A sample workload. object: the whole object; its string values hold ``${{ }}`` expressions of Jinja2 (workflow
-    engines own ``{{ }}``) over params, images, namespace, capability, exports and instance.
+    engines own ``{{ }}``) over params, images, namespace, capability, exports and instance. runner: how it is run, see
+    ``core.samplekind``: ``workflow`` creates the object, ``pipeline`` hands its ``spec.pipeline`` to the provider of
+    capability ``pipelines``.
     """
 
     object: dict[str, Any]
     params: dict[ParamName, Param] = {}
-    runner: Literal["workflow", "job"] = "workflow"
+    runner: Literal["workflow", "pipeline"] = "workflow"
     image_refs: list[str] = []
     results: dict[str, str] = {}
     """result name -> where it is: ``outputs.parameters.<name>`` of the workflow, ``parameter:<step>/<name>`` or
-    ``artifact:<step>/<name>``."""
+    ``artifact:<step>/<name>``; of a pipeline also ``metric:<step>/<artifact>.<key>`` and ``count:cached``."""
 
 
 class SampleMetadata(Strict):

@@ -21,6 +21,7 @@ class SecretSpec(Strict):
     copies: further namespaces that get it, values of literals and of given: Jinja2; a copy that renders to a list is spread.
     given: key -> reference (``env:NAME``, ``file:/path``) to a secret of the user's, read when the Secret is made and, where
     it can be read, compared at each ``up``.
+    copy_name: what the copies are called, for programs that look for a Secret of one name; empty: as this one.
     each: one for every profile that is there; name, copies, literals and credential may then use ``profile``.
     rotate: keys that ``mlstack credentials --rotate`` may make anew: nothing but the cluster and what mlstack makes knows them.
     """
@@ -31,6 +32,7 @@ class SecretSpec(Strict):
     given: dict[str, str] = {}
     copies: list[str] = []
     rotate: list[str] = []
+    copy_name: DnsLabel | Literal[""] = ""
     credential: str = ""
     """The name ``mlstack credentials NAME`` shows it by; empty: not shown."""
     each: Each = ""

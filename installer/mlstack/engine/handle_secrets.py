@@ -31,10 +31,7 @@ def generate_secret(context: Context, action: GenerateSecret) -> Done:
         data = encoded({**action.literals, **given, **_random(action, action.keys)})
         found = create(kube, secret_object(context.instance, origin, action.stack, data, mark=action.mark))
         made += 1
-    for namespace in action.copies:
-        place = ResourceId("Secret", action.name, namespace)
-        if namespace == action.namespace:
-            continue
+    for place in action.copies:
         there = kube.get(place)
         values = found["data"] if there and (made or fixed or _mark_of(there) != _mark_of(found)) else {}
         if _adopt(context, kube, place, action, values, _mark_of(found)) is None:

@@ -1,4 +1,4 @@
-"""Submits a sample, follows its steps and logs to its end and reads its results. Works on the rendered object only."""
+"""Starts a sample, follows its steps and logs to its end and reads its results, of whatever kind it is."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ import threading
 import time
 from collections.abc import Mapping
 
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.errors import MlstackError
 from mlstack.core.events import Emit, LogLine, Message, SampleStep
 from mlstack.core.model import Object
-from mlstack.core.ports import ApiResource, Cancelled, Kube
+from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
-from mlstack.core.workflow import (
-    LABEL_WORKFLOW,
-    MAIN_CONTAINER,
-    finished,
-    is_executor_line,
-    phase_of,
-    results_of,
-    steps_of,
-)
+from mlstack.core.samplekind import SampleKind, Started
+from mlstack.core.workflow import is_executor_line
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
@@ -28,69 +21,66 @@ LOG_SECONDS = 10.0
 
 
 class SampleRunner:
-    """Runs samples on one cluster. Raises ``sample.not-served`` where the cluster has no such resource."""
+    """Runs samples of one kind on one cluster."""
 
-    def __init__(self, kube: Kube, emit: Emit, cancelled: Cancelled) -> None:
+    def __init__(self, kube: Kube, kind: SampleKind, emit: Emit, cancelled: Cancelled) -> None:
         self._kube = kube
+        self._kind = kind
         self._emit = emit
         self._cancelled = cancelled
 
     def run(self, sample: str, obj: Object, results: Mapping[str, str], watch: bool) -> SampleResult:
-        """Creates the object and, with ``watch``, follows it to its end.
+        """Starts the sample and, with ``watch``, follows it to its end.
 
-        Interrupting stops following; the sample goes on in the cluster. results: as in ``workflow.results_of``.
+        Interrupting stops following; the sample goes on in the cluster. results: as the sample's kind reads them.
+        Raises MlstackError sample.*, and what the kind's start raises.
         """
-        resource = self._kube.resource(obj["apiVersion"], obj["kind"])
-        if resource is None:
-            raise MlstackError(
-                "sample.not-served",
-                f"sample {sample} needs {obj['kind']} objects, which the cluster does not serve",
-                remedy="bring the platform up first: mlstack up",
-                exit_code=ExitCode.NOT_READY,
-            )
-        flow = self._kube.create(obj)
-        name, namespace = flow["metadata"]["name"], flow["metadata"]["namespace"]
-        self._emit(Message(text=f"submitted {name} in namespace {namespace}"))
-        began = time.monotonic()
+        run = self._kind.start(obj)
+        self._emit(Message(text=f"submitted {run.name} in namespace {run.namespace}"))
+        began, state = time.monotonic(), run.object
         if watch:
-            flow = self._follow(resource, flow)
-        values, places = results_of(flow, results)
+            state = self._follow(run)
+        values, places = self._kind.results(run, state, results) if self._kind.finished(state) else ({}, {})
         return SampleResult(
             sample=sample,
-            run=name,
-            namespace=namespace,
-            phase=phase_of(flow),
+            run=run.name,
+            namespace=run.namespace,
+            phase=self._kind.phase(state),
             seconds=time.monotonic() - began if watch else 0.0,
-            message=str(flow.get("status", {}).get("message") or ""),
+            message=self._kind.message(state),
             results=values,
             artifacts=places,
         )
 
-    def _follow(self, resource: ApiResource, flow: Object) -> Object:
-        name, namespace = flow["metadata"]["name"], flow["metadata"]["namespace"]
-        ended = threading.Event()
-        logs = _Logs(self._kube, self._emit, namespace, name, ended)
+    def _follow(self, run: Started) -> Object:
+        """The watched object as it is at the end."""
+        resource = self._kube.resource(run.api_version, run.kind)
+        assert resource is not None, "a kind starts only what is served"  # noqa: S101
+        ended, state = threading.Event(), run.object
+        logs = _Logs(self._kube, self._emit, run, ended)
         logs.start()
         seen: dict[str, str] = {}
         try:
-            while not finished(flow) and not self._cancelled():
+            while not self._kind.finished(state) and not self._cancelled():
                 for event in self._kube.watch(
-                    resource, namespace=namespace, fields=f"metadata.name={name}", timeout=WATCH_SECONDS
+                    resource, namespace=run.namespace, fields=run.fields, selector=run.selector, timeout=WATCH_SECONDS
                 ):
                     if event.type == "DELETED":
-                        raise MlstackError("sample.deleted", f"{name} was deleted while it ran", remedy="run it again")
-                    flow = event.object
-                    self._tell(flow, seen)
-                    if finished(flow) or self._cancelled():
+                        raise MlstackError(
+                            "sample.deleted", f"{run.name} was deleted while it ran", remedy="run it again"
+                        )
+                    state = event.object
+                    self._tell(state, seen)
+                    if self._kind.finished(state) or self._cancelled():
                         break
         finally:
             ended.set()
             logs.finish()
-        return flow
+        return state
 
-    def _tell(self, flow: Object, seen: dict[str, str]) -> None:
+    def _tell(self, state: Object, seen: dict[str, str]) -> None:
         """Emits the steps whose phase changed."""
-        for step in steps_of(flow):
+        for step in self._kind.steps(state):
             if seen.get(step.id) != step.phase:
                 seen[step.id] = step.phase
                 self._emit(
@@ -106,13 +96,13 @@ class SampleRunner:
 
 
 class _Logs:
-    """Streams the main container's log of every pod of one workflow, a thread a pod, as the pods come."""
+    """Streams the log of every pod of one run, a thread a pod, as the pods come."""
 
-    def __init__(self, kube: Kube, emit: Emit, namespace: str, name: str, ended: threading.Event) -> None:
+    def __init__(self, kube: Kube, emit: Emit, run: Started, ended: threading.Event) -> None:
         self._kube, self._emit = kube, emit
-        self._namespace, self._name, self._ended = namespace, name, ended
+        self._run, self._ended = run, ended
         self._threads: list[threading.Thread] = []
-        self._watcher = threading.Thread(target=self._watch, name=f"pods-of-{name}", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name=f"pods-of-{run.name}", daemon=True)
 
     def start(self) -> None:
         """Begins to look for pods."""
@@ -132,13 +122,13 @@ class _Logs:
             try:
                 for event in self._kube.watch(
                     pods,
-                    namespace=self._namespace,
-                    selector=f"{LABEL_WORKFLOW}={self._name}",
+                    namespace=self._run.namespace,
+                    selector=self._run.pods,
                     timeout=WATCH_SECONDS,
                 ):
                     pod = event.object
                     name = pod["metadata"]["name"]
-                    if name not in followed and _started(pod):
+                    if name not in followed and _started(pod, self._run.container):
                         followed.add(name)
                         thread = threading.Thread(target=self._stream, args=(name,), name=f"log-{name}", daemon=True)
                         self._threads.append(thread)
@@ -151,16 +141,16 @@ class _Logs:
 
     def _stream(self, pod: str) -> None:
         try:
-            for line in self._kube.logs(self._namespace, pod, MAIN_CONTAINER, follow=True):
+            for line in self._kube.logs(self._run.namespace, pod, self._run.container, follow=True):
                 if not is_executor_line(line):
                     self._emit(LogLine(source=pod, text=line))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))
 
 
-def _started(pod: Object) -> bool:
-    """True once the main container runs or has run, so that its log can be asked for."""
+def _started(pod: Object, container: str) -> bool:
+    """True once the container runs or has run, so that its log can be asked for."""
     for status in pod.get("status", {}).get("containerStatuses") or []:
-        if status.get("name") == MAIN_CONTAINER:
+        if status.get("name") == container:
             return bool(status.get("state", {}).keys() & {"running", "terminated"})
     return False
