@@ -227,6 +227,25 @@ def test_secrets_are_generated_once_and_copied(world, fake):
     assert fake.find("Secret", "keys", "other")["data"] == first["data"]
 
 
+def test_copies_may_have_a_name_of_their_own(world, fake):
+    keys = {"accesskey": 20, "secretkey": 40}
+    spec = SecretSpec(name="keys-of-other", keys=keys, copies=["other", "app"], copy_name="well-known")
+    reads = [{"name": "v", "secret": {"secretName": "well-known"}}]
+    stacks = (
+        stack("app", ns("app"), deployment("web", "app", volumes=reads), secrets=(spec,)),
+        stack("other", ns("other")),
+    )
+    plan, report = world.up(*stacks)
+    assert report.ok
+    first = fake.find("Secret", "keys-of-other", "app")
+    for namespace in ("other", "app"):
+        assert fake.find("Secret", "well-known", namespace)["data"] == first["data"]
+    assert fake.find("Secret", "keys-of-other", "other") is None
+    needs = next(action.needs for action in plan.actions if action.id == "apply:Deployment/app/web")
+    assert "secret:app/keys-of-other" in needs
+    assert world.up(*stacks)[0].actions == ()
+
+
 def test_buckets_and_databases_are_made_before_the_workloads_that_ask(world, fake, monkeypatch):
     import contextlib
 

@@ -131,8 +131,8 @@ class _Logs:
                     if name not in followed and _started(pod, self._run.container):
                         followed.add(name)
                         thread = threading.Thread(target=self._stream, args=(name,), name=f"log-{name}", daemon=True)
-                        self._threads.append(thread)
                         thread.start()
+                        self._threads.append(thread)  # started before: whoever finishes waits for all that are listed
                     if self._ended.is_set():
                         return
             except MlstackError as error:
