@@ -11,29 +11,12 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from workflowdefinition import define_workflows
 
 ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = list(yaml.safe_load_all((ROOT / "stacks/portal/1.0.0/golden/objects.yaml").read_text()))
 RIGHTS = ("ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 ACCOUNT = "system:serviceaccount:portal:portal"
-DEFINITION = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "workflows.argoproj.io"},
-    "spec": {
-        "group": "argoproj.io",
-        "names": {"kind": "Workflow", "plural": "workflows"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1alpha1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +27,8 @@ def portal(api) -> Iterator[kubernetes.client.ApiClient]:
     names = {"ml": {}, "anna": {"mlstack.dev/profile": "anna"}, "plain": {}, "portal": {}}
     for name, labels in names.items():
         core.create_namespace({"metadata": {"name": name, "labels": labels}})
-    made = [DEFINITION, *(obj for obj in OBJECTS if obj["kind"] in RIGHTS)]
-    for obj in made:
+    define_workflows(admin)
+    for obj in (one for one in OBJECTS if one["kind"] in RIGHTS):
         kubernetes.utils.create_from_dict(admin, obj)
     client = kubernetes.config.new_client_from_config(str(api.kubeconfig))
     client.set_default_header("Impersonate-User", ACCOUNT)
