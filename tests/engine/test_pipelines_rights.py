@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes
+import kubernetes.dynamic
 import pytest
 import yaml
 from workflowdefinition import define_workflows
@@ -95,3 +96,70 @@ def test_a_workflow_keeps_the_run_that_it_has(cluster: Cluster) -> None:
     assert cluster.change(SERVER, "kept", {"metadata": {"labels": {LABEL: "r2"}}}) == 200
     assert cluster.create(USER, "plain", {}) == 200
     assert cluster.change(USER, "plain", {"metadata": {"labels": {LABEL: "r1"}}}) == 422
+
+
+# -- what the pods of runs get
+
+
+TOLD = next(one for one in OBJECTS if one["metadata"]["name"] == "metadata-grpc-configmap")
+
+
+def pod(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    main = {
+        "name": "main",
+        "image": "x",
+        "env": [{"name": "KFP_POD_NAME", "value": "p"}],
+        "volumeMounts": [{"name": "launcher", "mountPath": "/kfp-launcher"}],
+    }
+    volumes = [{"name": "launcher", "emptyDir": {}}]
+    containers = [{"name": "wait", "image": "y"}, main]
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"containers": containers, "volumes": volumes, "automountServiceAccountToken": False},
+    }
+
+
+def made(core: kubernetes.client.CoreV1Api, labels: dict[str, str]) -> Any:
+    return core.create_namespaced_pod(SPACE, pod("p", labels), dry_run="All").spec
+
+
+@pytest.fixture(scope="module")
+def core(api, cluster) -> Iterator[kubernetes.client.CoreV1Api]:
+    admin = kubernetes.config.new_client_from_config(str(api.kubeconfig))
+    core = kubernetes.client.CoreV1Api(admin)
+    core.create_namespaced_config_map(SPACE, {"metadata": {"name": TOLD["metadata"]["name"]}, "data": TOLD["data"]})
+    core.create_namespaced_service_account(SPACE, {"metadata": {"name": "default"}})
+    served = kubernetes.dynamic.DynamicClient(admin).resources
+    policies = [one for one in OBJECTS if one["kind"].startswith("MutatingAdmissionPolicy")]
+    for obj in policies:
+        served.get(api_version=obj["apiVersion"], kind=obj["kind"]).create(body=obj)
+    deadline = time.monotonic() + 60
+    while len(made(core, {LABEL: "r1"}).volumes) == 1:
+        assert time.monotonic() < deadline, "the policy does not take effect"
+        time.sleep(0.2)
+    yield core
+    for obj in reversed(policies):
+        served.get(api_version=obj["apiVersion"], kind=obj["kind"]).delete(name=obj["metadata"]["name"])
+
+
+def test_steps_of_runs_find_their_records_and_may_write_their_artifacts(core) -> None:
+    spec = made(core, {LABEL: "r1"})
+    wait, main = spec.containers
+    assert {one.name for one in spec.volumes} == {"launcher", "gcs-artifacts", "minio-artifacts", "s3-artifacts"}
+    assert {one.mount_path for one in main.volume_mounts} == {"/kfp-launcher", "/gcs", "/minio", "/s3"}
+    told = {one.name: one.value for one in main.env}
+    assert told.pop("KFP_POD_NAME") == "p"
+    assert told == {name: TOLD["data"][name] for name in told} and len(told) == 6
+    assert not wait.env and not wait.volume_mounts
+
+
+def test_other_pods_are_left_as_they_are(core) -> None:
+    spec = made(core, {"x": "y"})
+    assert [one.name for one in spec.volumes] == ["launcher"]
+    assert [one.name for one in spec.containers[1].env] == ["KFP_POD_NAME"]
+
+
+def test_where_nothing_is_told_no_step_starts(core) -> None:
+    with pytest.raises(kubernetes.client.ApiException) as caught:
+        core.create_namespaced_pod("default", pod("p", {LABEL: "r1"}), dry_run="All")
+    assert caught.value.status in (403, 422) and "mlstack-pipelines-pods" in caught.value.body
