@@ -66,12 +66,8 @@ def test_only_the_pods_of_a_namespace_reach_its_records(three: RenderedStack) ->
 
 def test_steps_are_told_the_place_of_their_own_records(three: RenderedStack) -> None:
     for namespace, port in ports(three).items():
-        told = [
-            find(three, "ConfigMap", name, namespace)["data"]
-            for name in ("workflow-environment", "metadata-grpc-configmap")
-        ]
-        assert told[0] == told[1]
-        for name, value in told[0].items():
+        told = find(three, "ConfigMap", "metadata-grpc-configmap", namespace)["data"]
+        for name, value in told.items():
             if "MINIO" not in name:
                 assert value in ("lineage.kubeflow.svc.cluster.local", str(port))
         if namespace != "ml":
@@ -151,8 +147,3 @@ def test_without_users_there_is_one_namespace_and_a_local_address(workshop: Work
     assert (point.name, point.node_port) == ("pipelines-local", 30888)
     rule = find(one, "NetworkPolicy", "ml-pipeline")["spec"]["ingress"][0]
     assert rule["from"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [FACTS.provider.pod_cidr]}}], "no pod"
-    engine = next(each for each in workshop.renderer.render(selection, facts) if each.name == "argo-workflows")
-    (config,) = [
-        obj["data"]["config"] for obj in engine.objects if obj["metadata"]["name"] == "workflow-controller-configmap"
-    ]
-    assert "mountPath: /minio" in config

@@ -21,7 +21,14 @@ PHASES: tuple[frozenset[str], ...] = (
     frozenset({"Service", "Endpoints", "EndpointSlice"}),
     WORKLOAD_KINDS,
     frozenset({"PodDisruptionBudget", "HorizontalPodAutoscaler", "APIService", "Ingress"}),
-    frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicy"}),
+    frozenset(
+        {
+            "MutatingAdmissionPolicy",
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
+            "ValidatingWebhookConfiguration",
+        }
+    ),
 )
 CUSTOM_PHASE = len(PHASES)
 """Custom resources come last: their definition and its webhooks are edges."""
