@@ -411,17 +411,12 @@ class FakeApp:
 
 
 def install(modules: dict, **behaviour: object) -> list[tuple[object, ...]]:
-    """Puts the fake in the place of ``mlstack.app``; the calls it gets. No earlier ``up`` is known, so none is cut short."""
-    from mlstack.app.unchanged import Asked
-
+    """Puts the fake in the place of ``mlstack.app``; the calls it gets."""
     calls: list[tuple[object, ...]] = []
-    unchanged = types.ModuleType("mlstack.app.unchanged")
-    unchanged.Asked, unchanged.read = Asked, lambda _state, _asked: None  # type: ignore[attr-defined]
     module = types.ModuleType("mlstack.app")
     module.__path__ = [str(Path(unchanged.__file__).parent)]  # what is real in it can still be imported
     module.open_app = lambda load, emit, cancelled: FakeApp(load, emit, cancelled, calls=calls, **behaviour)  # type: ignore[attr-defined]
-    module.unchanged = unchanged  # type: ignore[attr-defined]
-    modules |= {"mlstack.app": module, "mlstack.app.unchanged": unchanged}
+    modules["mlstack.app"] = module
     return calls
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -67,6 +68,15 @@ def test_the_offer_that_the_template_makes_is_read() -> None:
         "metrics",
         "argo-metrics",
     ]
+
+
+def test_only_samples_that_the_portals_account_can_start_are_offered() -> None:
+    data = json.loads(offer_text())
+    assert "hello" in parse(json.dumps(data)).samples
+    hello = next(one for one in data["platform"]["samples"] if one["document"]["metadata"]["name"] == "hello")
+    hello["document"]["spec"]["runner"] = "pipeline"
+    offered = parse(json.dumps(data)).samples
+    assert "hello" not in offered and "train-iris" in offered
 
 
 def rules() -> dict[str, set[str]]:
