@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -32,6 +33,9 @@ def main() -> None:
     follower.start()
     user, groups = environment.get("LINEAGE_USER_HEADER", ""), environment.get("LINEAGE_GROUPS_HEADER", "")
     door = Door(cluster.may_see, user, groups)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # the web server hands a signal on when it has ended, which would be the process's end before the rest has one
+        signal.signal(number, lambda *_: ended.set())
     try:
         uvicorn.run(
             application(tenants, door),
