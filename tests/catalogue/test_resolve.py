@@ -197,3 +197,52 @@ def test_versions_compare_by_number() -> None:
         satisfies("1.0", "~1.2")
     with pytest.raises(ValueError, match="not a version"):
         satisfies("latest", ">=1")
+
+
+MODES = {"mode": {"type": "string", "values": ["plain", "zero"], "default": "plain", "doc": "how"}}
+BRINGING = Shelf(
+    [
+        *SHELF.documents,
+        stack("models", params=MODES, optional=["scaling"], brings={"scaling": "params.mode == 'zero'"}),
+        stack("scaler", provides=["scaling"], brings={"sql": ""}),
+    ]
+)
+
+
+def bring(shelf=BRINGING, also=(), **models):
+    body = RELEASE.model_dump(by_alias=True)
+    body["spec"]["stacks"] |= {"models": "1.0.0", **({} if shelf is SHELF else {"scaler": "1.0.0"})}
+    body["spec"]["profiles"]["small"] = {**body["spec"]["profiles"]["minimal"], "stacks": ["base"]}
+    choices = {"models": Choice(enabled=True, params=models), **dict(also)}
+    return resolve(shelf, Release.model_validate(body), "small", choices)
+
+
+def test_a_parameter_brings_the_stack_that_it_needs_and_what_that_brings() -> None:
+    plain, zero = bring(), bring(mode="zero")
+    assert [one.entry.name for one in plain.stacks] == ["base", "models"]
+    assert {one.entry.name for one in zero.stacks} == {"base", "models", "scaler", "sql"}
+    assert zero.named("models").providers == {"scaling": "scaler"}
+    assert plain.named("models").providers == {}
+
+
+def test_what_is_brought_and_was_switched_off_is_told() -> None:
+    with pytest.raises(Problems) as caught:
+        bring(mode="zero", also={"scaler": Choice(enabled=False)})
+    (problem,) = caught.value.problems
+    assert problem.code == "config.unmet-requirement"
+    assert (problem.what, problem.remedy) == (
+        "stack models requires 'scaling', which no enabled stack provides",
+        "enable scaler",
+    )
+
+
+def test_a_wrong_value_is_told_and_brings_nothing() -> None:
+    with pytest.raises(Problems) as caught:
+        bring(mode="zeroo")
+    assert [problem.code for problem in caught.value.problems] != ["config.unmet-requirement"]
+    assert len(caught.value.problems) == 1
+
+
+def test_a_stack_with_what_it_brings_there_already_takes_that() -> None:
+    zero = bring(mode="zero", also={"scaler": Choice(enabled=True)})
+    assert [one.entry.name for one in zero.stacks].count("scaler") == 1

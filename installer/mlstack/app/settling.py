@@ -104,7 +104,8 @@ def _files(session: Session) -> list[str]:
 
 def _trees(session: Session) -> list[str]:
     data = [session.paths.data / name for name in ("stacks", "addons")]
-    return [str(path) for path in (*data, unchanged.PROGRAM, unchanged.PROGRAM.with_name("mlstack_portal"))]
+    images = sorted(path for path in unchanged.PROGRAM.parent.glob("mlstack_*") if path.is_dir())
+    return [str(path) for path in (*data, unchanged.PROGRAM, *images)]
 
 
 def keep(session: Session, asked: unchanged.Asked, settled: Mapping[str, Any], told: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from mlstack.core.alternatives import rivals
+from mlstack.core.brought import brought_by, missing_names, provides
 from mlstack.core.catalogue import Catalogue, Entry
 from mlstack.core.errors import ExitCode, MlstackError, Place, Problems, did_you_mean
 from mlstack.core.releasefile import Release
@@ -72,7 +73,9 @@ def resolve(
     profile = profile or release.spec.default_profile
     if profile not in release.spec.profiles:
         raise unknown("profile", profile, list(release.spec.profiles))
-    entries = _entries(catalogue, release, _wanted(catalogue, release, profile, choices, problems), choices, problems)
+    names = _wanted(catalogue, release, profile, choices, problems)
+    entries = _entries(catalogue, release, names, choices, problems)
+    entries += _brought(catalogue, release, entries, choices)
     version = kubernetes or release.spec.kubernetes
     chosen: dict[str, Chosen] = {}
     for entry in entries:
@@ -80,7 +83,7 @@ def resolve(
         kind = "addon" if entry.is_addon else "stack"
         declared = entry.document.spec.params
         values, wrong = check_values(f"{kind} {entry.name}", declared, choice.params, choice.param_place)
-        providers, missing = _providers(entry, entries, catalogue, choice)
+        providers, missing = _providers(entry, entries, catalogue, choice, brought_by(entry, values))
         problems += [*wrong, *missing, *_kubernetes(entry, version, choice)]
         names = tuple(dict.fromkeys(providers.values()))
         chosen[entry.name] = Chosen(entry, values, names, providers)
@@ -162,24 +165,38 @@ def _entries(
     return entries
 
 
+def _brought(
+    catalogue: Catalogue, release: Release, entries: Sequence[Entry], choices: Mapping[str, Choice]
+) -> list[Entry]:
+    """The release's stacks that those selected bring with them, and what these bring in turn."""
+    found: list[Entry] = []
+    while True:
+        given = {name: choice.params for name, choice in choices.items()}
+        names = missing_names(catalogue, release.spec.stacks, [*entries, *found], given)
+        names = [name for name in names if _enabled(choices.get(name), default=True)]
+        if not names:
+            return found
+        found += _entries(catalogue, release, names, choices, [])
+
+
 def _retitled(error: MlstackError, what: str) -> MlstackError:
     return MlstackError(error.code, what, remedy=error.remedy, place=error.place, exit_code=error.exit_code)
 
 
 def _providers(
-    entry: Entry, entries: Sequence[Entry], catalogue: Catalogue, choice: Choice
+    entry: Entry, entries: Sequence[Entry], catalogue: Catalogue, choice: Choice, brought: Sequence[str]
 ) -> tuple[dict[str, str], list[MlstackError]]:
     found: dict[str, str] = {}
     problems: list[MlstackError] = []
-    optional = entry.document.spec.optional
-    for need in [*entry.document.spec.requires, *optional]:
-        names = [other.name for other in entries if need == other.name or need in other.document.spec.provides]
+    needed = [*entry.document.spec.requires, *brought]
+    for need in dict.fromkeys([*needed, *entry.document.spec.optional]):
+        names = [other.name for other in entries if provides(other, need)]
         if len(names) == 1:
             found[need] = names[0]
         elif names:
             what = f"stack {entry.name} requires '{need}' and several stacks provide it: {', '.join(names)}"
             problems.append(_unmet("config.ambiguous-capability", what, "disable all but one of them", choice.place))
-        elif need not in optional:
+        elif need in needed:
             able = _able(catalogue, need)
             remedy = f"enable {' or '.join(able)}" if able else f"disable {entry.name}"
             what = f"stack {entry.name} requires '{need}', which no enabled stack provides"
@@ -190,7 +207,7 @@ def _providers(
 def _able(catalogue: Catalogue, need: str) -> list[str]:
     """Stacks of the catalogue that would meet a requirement; only read once something is wrong."""
     newest_entries = (catalogue.entry(name, newest(catalogue.versions(name))) for name in catalogue.names())
-    return [entry.name for entry in newest_entries if need == entry.name or need in entry.document.spec.provides]
+    return [entry.name for entry in newest_entries if provides(entry, need)]
 
 
 def _kubernetes(entry: Entry, version: str, choice: Choice) -> list[MlstackError]:

@@ -170,6 +170,9 @@ class StackSpec(Strict):
     requires: list[str] = []
     optional: list[str] = []
     """Capabilities it uses where some stack provides them: ``capability`` holds them then, and nothing otherwise."""
+    brings: dict[str, str] = {}
+    """Capability or stack -> Jinja2 expression over ``params``. Where it holds, the stack requires it, and the release's stack
+    that provides it comes with it unless it is there or was switched off."""
     provides: list[str] = []
     exports: dict[str, dict[str, str]] = {}
     """capability -> values its consumers' templates see as ``capability['<name>'].<key>``; values are Jinja2."""
