@@ -24,6 +24,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         ingress_class=environ["INGRESS_CLASS"],
         namespace=environ["POD_NAMESPACE"],
         selector=environ["GATEWAY_SELECTOR"],
+        access_file=Path(environ["ACCESS_FILE"]),
         addresses=Addresses(public=environ["PUBLIC_SERVICE"], private=environ["PRIVATE_SERVICE"]),
     )
 

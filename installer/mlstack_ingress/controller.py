@@ -11,8 +11,10 @@ import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from mlstack_ingress.access import Access, read_access
 from mlstack_ingress.kube import Api, ApiError, Mirror, Object
 from mlstack_ingress.ledger import Ledger
 from mlstack_ingress.listeners import Ports
@@ -40,6 +42,8 @@ class Settings:
     namespace: str
     selector: str
     addresses: Addresses
+    access_file: Path | None = None
+    """Who may call what from outside; none: everybody may everything."""
     ports: Ports = field(default_factory=Ports)
     keep: float = 30.0
 
@@ -94,7 +98,8 @@ class Controller:
         objects = self._ours()
         await self._read_pairs(objects)
         services = self._services.objects
-        world = World(services=services, pairs=self._pairs[0], faults=self._pairs[1], ports=self._settings.ports)
+        ports, access = self._settings.ports, self._read_access()
+        world = World(services=services, pairs=self._pairs[0], faults=self._pairs[1], ports=ports, access=access)
         before = self.ledger.current
         snapshot, verdicts = translate(objects, world, before.used if before else {})
         now = time.monotonic()
@@ -117,6 +122,11 @@ class Controller:
             if ours and not meta.get("deletionTimestamp"):
                 found.append(obj)
         return found
+
+    def _read_access(self) -> Access:
+        """As the file says now: the kubelet puts a new one in its place. Raises OSError, ValueError."""
+        file = self._settings.access_file
+        return read_access(file) if file else Access()
 
     async def _read_pairs(self, objects: list[Object]) -> None:
         wanted, now = frozenset(secrets_of(objects)), time.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mlstack_ingress.access import Access, refusal
 from mlstack_ingress.backends import backend_name
 from mlstack_ingress.claims import EXTERNAL, INTERNAL, scopes
 from mlstack_ingress.clusters import TYPE, Resource
@@ -21,13 +22,14 @@ RETRIES = {"retry_on": "connect-failure,refused-stream", "num_retries": 3}
 """Only what surely reached no backend is tried again."""
 
 
-def route_tables(ingresses: Iterable[Ingress]) -> dict[str, Resource]:
+def route_tables(ingresses: Iterable[Ingress], access: Access) -> dict[str, Resource]:
     """All tables, the empty ones too: a gateway waits for each before it takes requests. ingresses: without conflicts."""
     hosts: dict[str, dict[str, tuple[Ingress, list[Path]]]] = {table: {} for table in TABLES}
     for one in ingresses:
         for table, host, paths in _places(one):
             hosts[table].setdefault(host, (one, []))[1].extend(paths)
-    return {table: _table(table, found) for table, found in hosts.items()}
+    refused = {table: access if table in (EXTERNAL, EXTERNAL_TLS) else Access() for table in TABLES}
+    return {table: _table(table, found, refused[table]) for table, found in hosts.items()}
 
 
 def _places(one: Ingress) -> Iterator[tuple[str, str, tuple[Path, ...]]]:
@@ -40,17 +42,19 @@ def _places(one: Ingress) -> Iterator[tuple[str, str, tuple[Path, ...]]]:
                     yield f"{scope}-tls", host, rule.paths
 
 
-def _table(name: str, hosts: dict[str, tuple[Ingress, list[Path]]]) -> Resource:
+def _table(name: str, hosts: dict[str, tuple[Ingress, list[Path]]], access: Access) -> Resource:
     return {
         "@type": ROUTES,
         "name": name,
-        "virtual_hosts": [_virtual_host(name, host, *hosts[host]) for host in sorted(hosts)],
+        "virtual_hosts": [_virtual_host(name, host, *hosts[host], access) for host in sorted(hosts)],
         "ignore_port_in_host_matching": True,
     }
 
 
-def _virtual_host(table: str, host: str, owner: Ingress, paths: list[Path]) -> Resource:
-    made: Resource = {"name": host, "domains": [host], "routes": [_route(owner, path) for path in ordered(paths)]}
+def _virtual_host(table: str, host: str, owner: Ingress, paths: list[Path], access: Access) -> Resource:
+    refused = refusal(access, owner.namespace)
+    routes = [*([refused] if refused else []), *(_route(owner, path) for path in ordered(paths))]
+    made: Resource = {"name": host, "domains": [host], "routes": routes}
     if owner.redirect and table == EXTERNAL:
         made["require_tls"] = "ALL"
     return made

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mlstack_ingress.access import Access
 from mlstack_ingress.backends import Services, backend_name, find_backend
 from mlstack_ingress.claims import settle
 from mlstack_ingress.clusters import Resource, cluster
@@ -54,6 +55,7 @@ class World:
     pairs: Mapping[Key, KeyPair] = field(default_factory=dict)
     faults: Mapping[Key, str] = field(default_factory=dict)
     ports: Ports = field(default_factory=Ports)
+    access: Access = field(default_factory=Access)
 
 
 def translate(
@@ -127,7 +129,7 @@ def _snapshot(winners: list[Ingress], world: World) -> Snapshot:
             if backend is not None:
                 clusters[backend.name] = cluster(backend)
     clusters = dict(sorted(clusters.items()))
-    routes = route_tables(winners)
+    routes = route_tables(winners, world.access)
     ears = listeners(winners, world.pairs, world.ports)
     return Snapshot(digest([clusters, routes, ears]), clusters, routes, ears, {one.uid: one for one in winners})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingressworld import ingress, rule
 
@@ -44,6 +44,7 @@ HOSTS = st.lists(st.sampled_from(["a.b", "c.d", "e.f", "g.h"]), min_size=1, max_
 SETS = st.lists(st.tuples(HOSTS, st.booleans(), st.integers(0, 3)), max_size=6)
 
 
+@settings(deadline=None)
 @given(parts=SETS, data=st.data())
 def test_every_host_has_one_owner_whatever_the_order(parts, data) -> None:
     everybody = [make(f"n{i}", rule(*hosts, local=local), age=age) for i, (hosts, local, age) in enumerate(parts)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingressworld import ingress, path, rule, split
 
@@ -101,6 +101,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(host=st.text(max_size=300), prefix=st.text(max_size=30), name=st.text(max_size=20), value=st.text(max_size=50))
 def test_no_text_gets_through_that_a_gateway_refuses(host: str, prefix: str, name: str, value: str) -> None:
     """Whatever is accepted is printable ASCII without line ends."""

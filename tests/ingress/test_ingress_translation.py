@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingressworld import ingress, path, rule, service, services, split
 
@@ -200,6 +200,7 @@ def objects(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
+@settings(deadline=None)
 @given(found=objects(), there=st.sets(NAMES), data=st.data())
 def test_any_set_of_objects(found: list[dict[str, Any]], there: set[str], data: st.DataObject) -> None:
     """Order does not matter; hosts are unique; weights make 100; what is routed to is a cluster, or its Service is missing."""
