@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from mlstack_inference.explain import Reason, explain, holds_of
-from mlstack_inference.kube import ACCOUNT, SERVICES, Kube
+from mlstack_inference.kube import ACCOUNT, SERVICES, Kube, KubeError
 from mlstack_inference.model import SOURCE, Object, Predictor, holds, is_serverless, predictors
 from mlstack_inference.web import state_of
 
+READER = "model-reader"
+BUCKET = "mlstack.dev/bucket"
+"""Annotation of that account."""
 PATIENCE = 20.0
 """Seconds for which a reason that does not pass by itself may stay: what is retried gets a second try."""
 
@@ -65,12 +68,19 @@ class Models:
         self.namespace = namespace or (ACCOUNT / "namespace").read_text().strip()
         self._clock, self._pause = clock, pause
 
-    def apply(self, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> Object:
+    def apply(
+        self,
+        name: str,
+        spec: Mapping[str, Any],
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Object:
         """Makes or changes an InferenceService. Raises KubeError, with the reason of KServe where that refuses it."""
+        marks = {"labels": dict(labels or {}), "annotations": dict(annotations or {})}
         obj: Object = {
             "apiVersion": "serving.kserve.io/v1beta1",
             "kind": "InferenceService",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": dict(labels or {})},
+            "metadata": {"name": name, "namespace": self.namespace, **marks},
             "spec": dict(spec),
         }
         return self._kube.apply(self._path(name), obj)
@@ -97,10 +107,20 @@ class Models:
                 raise NotServed(reason)
             self._pause(1.0)
 
-    def ask(self, name: str, path: str, body: Any, seconds: float = 30) -> tuple[int, Any]:
-        """Status and answer of a model, asked inside of the cluster at its stable version's Service."""
+    def bucket(self) -> str:
+        """The bucket of the namespace, which models are read from by the account ``model-reader``. Raises KubeError."""
+        account = self._kube.get(f"api/v1/namespaces/{self.namespace}/serviceaccounts/{READER}")
+        if account is None:
+            raise KubeError(
+                404, f"namespace {self.namespace} has no service account {READER}: it is not made for models"
+            )
+        return str(account["metadata"]["annotations"][BUCKET])
+
+    def ask(self, name: str, path: str, body: Any, seconds: float = 30, version: str = "") -> tuple[int, Any]:
+        """Status and answer of a model, asked inside of the cluster. version: a canary's name, empty for the stable one."""
         service = self._kube.get(self._path(name))
-        host = predictors(service)[0].service if service else f"{name}-predictor"
+        stable = predictors(service)[0].service if service else f"{name}-predictor"
+        host = f"{name}-{version}-predictor" if version else stable
         return post(f"http://{host}.{self.namespace}.svc.cluster.local{path}", body, seconds)
 
     def _path(self, name: str) -> str:

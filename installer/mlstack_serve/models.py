@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlstack_serve.errors import BadModel, BadRequest
+from mlstack_serve.programs import module_of
 from mlstack_serve.tensors import Array
 
 
@@ -55,16 +56,25 @@ def _lightgbm(file: Path) -> tuple[int, Callable[[Array], Any]]:
     return int(booster.num_feature()), booster.predict
 
 
+def _python(file: Path) -> tuple[int, Callable[[Array], Any]]:
+    """A program of the user's: ``load(directory)`` gives what has ``predict(rows)`` and may have ``features``."""
+    model = module_of(file, "load").load(file.parent)
+    if not callable(getattr(model, "predict", None)):
+        raise BadModel(f"load of {file.name} gives a {type(model).__name__}, which has no predict")
+    return int(getattr(model, "features", 0)), model.predict
+
+
 FORMATS: Mapping[str, tuple[tuple[str, ...], Callable[[Path], tuple[int, Callable[[Array], Any]]]]] = {
     "sklearn": ((".joblib", ".pkl", ".pickle"), _sklearn),
     "xgboost": ((".bst", ".ubj", ".json"), _xgboost),
     "lightgbm": ((".bst", ".txt"), _lightgbm),
+    "python": (("model.py",), _python),
 }
-"""Format -> (endings of its files, how one is loaded: features and what to ask)."""
+"""Format -> (endings or names of its files, how one is loaded: features and what to ask)."""
 
 
 def load(name: str, form: str, directory: Path) -> Loaded:
-    """The one model of that format in the directory. A pickle runs what is in it: serve only what you trained.
+    """The one model of that format in the directory. Pickles and programs run what is in them: serve only your own.
 
     Raises BadModel.
     """
@@ -73,10 +83,12 @@ def load(name: str, form: str, directory: Path) -> Loaded:
     endings, loader = FORMATS[form]
     if not directory.is_dir():
         raise BadModel(f"{directory} does not exist: no model was fetched")
-    found = sorted(path for path in directory.iterdir() if path.is_file() and path.suffix in endings)
+    files = [path for path in directory.iterdir() if path.is_file()]
+    found = sorted(path for path in files if path.suffix in endings or path.name in endings)
     if len(found) != 1:
         there = ", ".join(sorted(path.name for path in directory.iterdir())) or "nothing"
-        raise BadModel(f"a {form} model is one file ending in {' or '.join(endings)}; {directory} holds: {there}")
+        wanted = " or ".join(endings) if form == "python" else f"one file ending in {' or '.join(endings)}"
+        raise BadModel(f"a {form} model is {wanted}; {directory} holds: {there}")
     try:
         features, ask = loader(found[0])
     except BadModel:

@@ -8,6 +8,7 @@ import pytest
 from inferenceworld import canary, pod, service, with_canaries
 
 from mlstack_inference.client import Models, NotServed, is_rolled_out
+from mlstack_inference.kube import KubeError
 
 
 def test_rolled_out_means_that_what_is_wanted_answers() -> None:
@@ -95,3 +96,34 @@ def test_it_does_not_wait_longer_than_it_is_told() -> None:
 def test_a_model_that_was_deleted_is_not_waited_for() -> None:
     with pytest.raises(NotServed, match="it is gone"):
         wait(Slow((None, [])))
+
+
+class Account:
+    def __init__(self, found: Any) -> None:
+        self.found = found
+
+    def get(self, path: str) -> Any:
+        return self.found if path == "api/v1/namespaces/ann/serviceaccounts/model-reader" else None
+
+
+def test_the_namespace_says_its_bucket() -> None:
+    account = {"metadata": {"annotations": {"mlstack.dev/bucket": "profile-ann"}}}
+    assert Models(Account(account), "ann").bucket() == "profile-ann"  # type: ignore[arg-type]
+    with pytest.raises(KubeError, match="namespace ann has no service account model-reader"):
+        Models(Account(None), "ann").bucket()  # type: ignore[arg-type]
+
+
+def test_an_applied_service_replaces_the_lists_of_the_one_before() -> None:
+    """Server-side apply takes away what its manager no longer names: an empty list of canaries ends a trial."""
+    seen = []
+
+    class Applying(Account):
+        def apply(self, path: str, obj: Any) -> Any:
+            seen.append((path, obj))
+            return obj
+
+    Models(Applying(None), "ann").apply("iris", {"predictor": {}, "canary": []}, {"a": "b"})  # type: ignore[arg-type]
+    ((path, obj),) = seen
+    assert path == "apis/serving.kserve.io/v1beta1/namespaces/ann/inferenceservices/iris"
+    assert obj["spec"] == {"predictor": {}, "canary": []}
+    assert (obj["metadata"]["labels"], obj["apiVersion"]) == ({"a": "b"}, "serving.kserve.io/v1beta1")

@@ -93,22 +93,23 @@ class DataCatalogue:
             if part.templates
             for file in (directory / part.templates).rglob("*.yaml.j2")
         )
+        contents = self._contents(document)
         return Entry(
-            document=self._with_contents(document),
+            document=_filled(document, contents),
             directory=self._shown(directory),
             templates={file.relative_to(directory).as_posix(): file.read_text() for file in texts},
             patches=tuple(self._patches(directory / spec.patches)) if spec.patches else (),
-            samples=tuple(self._document(Sample, file) for file in sorted((directory / spec.samples).glob("*.yaml")))
+            samples=tuple(
+                _named(self._document(Sample, file), contents)
+                for file in sorted((directory / spec.samples).glob("*.yaml"))
+            )
             if spec.samples
             else (),
         )
 
-    def _with_contents(self, document: Stack) -> Stack:
-        """The stack with ``{content}`` in references of images filled in: their own packages, locks and recipe."""
-        images = [
-            image.filled(self._content(image)) if CONTENT in image.ref else image for image in document.spec.images
-        ]
-        return document.model_copy(update={"spec": document.spec.model_copy(update={"images": images})})
+    def _contents(self, document: Stack) -> dict[str, str]:
+        """What stands for ``{content}`` in each reference that has it: a hash of own packages, locks and recipe."""
+        return {image.ref: self._content(image) for image in document.spec.images if CONTENT in image.ref}
 
     def _content(self, image: Image) -> str:
         build = image.build
@@ -203,3 +204,15 @@ class FileCache:
         except OSError:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _filled(document: Stack, contents: Mapping[str, str]) -> Stack:
+    """The stack with ``{content}`` in references of images filled in."""
+    images = [image.filled(contents[image.ref]) if image.ref in contents else image for image in document.spec.images]
+    return document.model_copy(update={"spec": document.spec.model_copy(update={"images": images})})
+
+
+def _named(sample: Sample, contents: Mapping[str, str]) -> Sample:
+    """The sample with the same in the references it names."""
+    refs = [ref.replace(CONTENT, contents.get(ref, CONTENT)) for ref in sample.spec.image_refs]
+    return sample.model_copy(update={"spec": sample.spec.model_copy(update={"image_refs": refs})})

@@ -56,7 +56,7 @@ def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[st
             fill_sample(sample, context, {key: param.default for key, param in sample.spec.params.items()})
             for sample in chosen.entry.samples
         ]
-        files["samples.yaml"] = dump(samples)
+        files["samples.yaml"] = _without_contents(dump(samples), chosen.entry)
     return files
 
 

@@ -73,8 +73,8 @@ def resolve(
     profile = profile or release.spec.default_profile
     if profile not in release.spec.profiles:
         raise unknown("profile", profile, list(release.spec.profiles))
-    names = _wanted(catalogue, release, profile, choices, problems)
-    entries = _entries(catalogue, release, names, choices, problems)
+    wanted = _wanted(catalogue, release, profile, choices, problems)
+    entries = _entries(catalogue, release, wanted, choices, problems)
     entries += _brought(catalogue, release, entries, choices)
     version = kubernetes or release.spec.kubernetes
     chosen: dict[str, Chosen] = {}
