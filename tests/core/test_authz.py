@@ -169,6 +169,54 @@ def test_the_answer_is_explained(case, options, decision, status, told):
     assert all(step.by and step.text for step in found.steps)
 
 
+MODELS = list(
+    yaml.safe_load_all("""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: models, namespace: serve}
+spec:
+  gateways: [edge/platform]
+  hosts: ["*"]
+  http: [{name: iris, match: [{uri: {prefix: /serving/ann/iris/}}], rewrite: {uri: /}, route: [{destination: {host: iris.svc}}]}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: models, namespace: edge}
+spec:
+  action: DENY
+  selector: {matchLabels: {app: gate}}
+  rules:
+    - from: [{source: {notRequestPrincipals: ["https://lab.localhost/dex/machine:*"]}}]
+      to: [{operation: {paths: [/serving/ann/*]}}]
+      when:
+        - {key: "request.auth.claims[groups]", notValues: [admins]}
+        - {key: "request.auth.claims[email]", notValues: [ann@lab]}
+""")
+)
+MEMBERS = [
+    ("the owner", {}, Decision.SERVICE, 0, "iris.svc"),
+    ("a stranger", {"email": "bob@lab"}, Decision.REFUSED, 403, "this address is not for https://lab.localhost/dex/1"),
+    ("a stranger with other groups", {"email": "bob@lab", "groups": ["readers"]}, Decision.REFUSED, 403, "models"),
+    (
+        "an administrator",
+        {"email": "bob@lab", "groups": ["readers", "admins"]},
+        Decision.SERVICE,
+        0,
+        "groups] is admins",
+    ),
+    ("a machine", {"email": None, "sub": "machine:x"}, Decision.SERVICE, 0, "notRequestPrincipals has"),
+]
+
+
+@pytest.mark.parametrize(("case", "claims", "decision", "status", "told"), MEMBERS, ids=[row[0] for row in MEMBERS])
+def test_a_route_of_another_service_is_reached_by_those_who_may(case, claims, decision, status, told):
+    """The service that takes everything comes first in the list, as it does in a cluster where it is older."""
+    claims = {name: value for name, value in {**CLAIMS, **claims}.items() if value is not None}
+    found = explain("/serving/ann/iris/v1", session=claims, objects=[*OBJECTS, *MODELS])
+    assert (found.decision, found.status) == (decision, status), found.steps
+    assert told in " ".join(f"{step.by} {step.text}" for step in found.steps)
+
+
 def changed(name, change):
     objects = copy.deepcopy(OBJECTS)
     change(next(obj for obj in objects if obj["metadata"]["name"] == name and obj["kind"] != "Gateway"))

@@ -146,12 +146,17 @@ def _host_fits(pattern: str, host: str) -> bool:
 
 
 def find_route(services: Sequence[Object], request: Request) -> tuple[ResourceId, Rule] | None:
-    """The first route that is for the request, in the order they are written."""
+    """The first route that is for the request: in the order they are written, but what takes everything comes last, since
+    the services of one host are joined."""
+    everything: list[tuple[ResourceId, Rule]] = []
     for obj in services:
         for route in obj["spec"].get("http") or ():
-            if not route.get("match") or any(_route(match, request) for match in route["match"]):
+            if not route.get("match"):
+                everything.append((ResourceId.of(obj), route))
+                break  # nothing behind it is ever reached
+            if any(_route(match, request) for match in route["match"]):
                 return ResourceId.of(obj), route
-    return None
+    return everything[0] if everything else None
 
 
 def _route(match: Rule, request: Request) -> bool:
