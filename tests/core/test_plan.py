@@ -341,6 +341,17 @@ def test_down_on_somebody_elses_cluster_goes_backwards_and_keeps_data():
     assert all(action.purge for action in purge.actions if isinstance(action, Delete) and action.stack)
 
 
+def test_what_takes_users_objects_along_goes_while_the_controller_of_their_finalizers_is_there():
+    one = replace(APP, objects=(*APP.objects, crd("Thing", "g.example"), obj("Thing", "t", "ns", "g.example/v1")))
+    purge = plan_down("i", installed(one), Abilities(False, False), purge=True)
+    thing, definition, controller = (
+        f"delete:{name}"
+        for name in ("Thing.g.example/ns/t", "CustomResourceDefinition/things.g.example", "Deployment/ns/web")
+    )
+    assert {thing, definition} <= needs(purge, controller)
+    assert thing in needs(purge, definition)
+
+
 def test_images_that_pods_of_others_come_to_need_are_loaded_before_those_pods():
     """A volume provisioner starts helper pods of an image that only its ConfigMap names."""
     helper, server = Image(ref="helper:1", digests=DIGEST), Image(ref="server:1", digests=DIGEST)

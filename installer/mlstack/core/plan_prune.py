@@ -8,7 +8,7 @@ from mlstack.core.actions import Delete, Prune, RecordInventory
 from mlstack.core.desired import StackInventory, Wanted
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import SYSTEM_NAMESPACE, ResourceId
-from mlstack.core.order import phase
+from mlstack.core.order import CUSTOM_PHASE, phase
 from mlstack.core.plan_base import Draft, Key, ident, key_of
 from mlstack.core.plan_part import StackPart
 
@@ -79,10 +79,18 @@ def _prunes(
     return ids, kept
 
 
-def _backwards(rids: Sequence[ResourceId]) -> list[list[ResourceId]]:
-    """Batches in the order of taking away: custom resources, workloads, configuration, definitions, namespaces."""
-    phases = sorted({phase(rid.kind) for rid in rids}, reverse=True)
-    return [sorted(rid for rid in rids if phase(rid.kind) == number) for number in phases]
+def _backwards(rids: Sequence[ResourceId], *, with_objects: bool = False) -> list[list[ResourceId]]:
+    """Batches in the order of taking away: custom resources, workloads, configuration, definitions, namespaces.
+
+    with_objects: definitions take all objects of their kinds along, so they go while the controllers are still there that
+    handle these objects' finalizers.
+    """
+
+    def turn(rid: ResourceId) -> float:
+        early = with_objects and rid.kind == "CustomResourceDefinition"
+        return CUSTOM_PHASE - 0.5 if early else phase(rid.kind)
+
+    return [sorted(rid for rid in rids if turn(rid) == number) for number in sorted(set(map(turn, rids)), reverse=True)]
 
 
 def _record(
@@ -141,7 +149,7 @@ def plan_deletion(draft: Draft, purge: bool) -> set[str]:
     if len(chosen) < len(ours):
         draft.notes.append("Volumes and namespaces stay; `mlstack down --purge` removes them and their data.")
     done: set[str] = set()
-    for batch in _backwards(chosen):
+    for batch in _backwards(chosen, with_objects=purge):
         done |= {
             draft.add(
                 Delete(

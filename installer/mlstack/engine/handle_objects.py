@@ -123,7 +123,8 @@ def _remove(context: Context, rid: ResourceId, stack: str, step: str, *, with_ob
         return Done(False, f"kept: {reason}")
     uid = found["metadata"].get("uid", "")
     changed = kube.delete(rid, uid=uid)
-    if phase(rid.kind) == CUSTOM_PHASE or rid.kind == "Namespace":
+    definition = rid.kind == "CustomResourceDefinition" and with_objects
+    if phase(rid.kind) == CUSTOM_PHASE or rid.kind == "Namespace" or definition:
         wait_gone(context, kube, rid, uid)
     return Done(changed)
 
