@@ -19,7 +19,7 @@ PORT = 8080
 
 def site_of(environ: Mapping[str, str]) -> Site:
     """The settings. Raises KeyError with the name of a variable that is missing."""
-    return Site(environ["NAMESPACE"], environ["GATEWAY"], environ.get("SERVERLESS", ""))
+    return Site(environ["NAMESPACE"], environ["GATEWAY"], environ.get("SERVERLESS", ""), environ.get("DOMAIN", ""))
 
 
 def main() -> None:

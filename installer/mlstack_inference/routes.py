@@ -23,12 +23,13 @@ API = "networking.istio.io/v1"
 class Site:
     """Where routes are made. namespace: of this program and the VirtualService; gateway: ``namespace/name``;
 
-    serverless: ``host:port`` of Knative's gateway inside of the cluster, empty where there is none.
+    serverless: ``host:port`` of Knative's gateway, empty where there is none; domain: of its services' names.
     """
 
     namespace: str
     gateway: str
     serverless: str = ""
+    domain: str = ""
 
 
 def virtual_service(services: Iterable[Object], site: Site) -> Object:
@@ -59,7 +60,7 @@ def route_of(service: Object, site: Site) -> dict[str, Any]:
         "route": destinations,
     }
     if is_serverless(service):
-        route["rewrite"]["authority"] = f"{_first(service)}.{metadata['namespace']}.svc.cluster.local"
+        route["rewrite"]["authority"] = f"{_first(service)}.{metadata['namespace']}.{site.domain}"
     seconds = (spec.get("transformer") or spec["predictor"]).get("timeout")
     if seconds:
         route["timeout"] = f"{seconds}s"

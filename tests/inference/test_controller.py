@@ -6,6 +6,7 @@ import threading
 
 from inferenceworld import Memory, service
 
+from mlstack_inference.__main__ import site_of
 from mlstack_inference.controller import Controller
 from mlstack_inference.routes import Site, virtual_service
 
@@ -102,3 +103,9 @@ def test_a_cluster_that_does_not_answer_is_asked_again_after_a_pause(memory: Mem
 def test_without_models_the_rest_is_still_answered(memory: Memory) -> None:
     Controller(memory, SITE).read()
     assert [named(one) for one in memory.applied] == [["no-model"]]
+
+
+def test_settings_are_variables() -> None:
+    assert site_of({"NAMESPACE": "kserve", "GATEWAY": "istio-system/platform"}) == SITE
+    more = site_of({"NAMESPACE": "n", "GATEWAY": "g", "SERVERLESS": "k:80", "DOMAIN": "lab"})
+    assert (more.serverless, more.domain) == ("k:80", "lab")

@@ -9,7 +9,7 @@ from inferenceworld import canary, service, with_canaries
 from mlstack_inference.routes import Site, asked_for, differs, route_of, virtual_service
 
 SITE = Site("kserve", "istio-system/platform")
-KNATIVE = Site("kserve", "istio-system/platform", "knative-internal.knative.svc.cluster.local:80")
+KNATIVE = Site("kserve", "istio-system/platform", "knative-gateway.knative.svc.cluster.local:80", "lab.localhost")
 
 
 def shares(one) -> dict[str, int]:
@@ -85,9 +85,9 @@ def test_a_serverless_model_is_reached_through_the_gateway_that_wakes_it() -> No
     one = service()
     one["status"]["deploymentMode"] = "Knative"
     route = route_of(one, KNATIVE)
-    assert route["rewrite"] == {"uri": "/", "authority": "iris-predictor.ann.svc.cluster.local"}
+    assert route["rewrite"] == {"uri": "/", "authority": "iris-predictor.ann.lab.localhost"}
     assert route["route"][0]["destination"] == {
-        "host": "knative-internal.knative.svc.cluster.local",
+        "host": "knative-gateway.knative.svc.cluster.local",
         "port": {"number": 80},
     }
     assert route_of(one, SITE) == {}, "without that gateway there is no way"
