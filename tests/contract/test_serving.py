@@ -105,6 +105,7 @@ def test_servers_meet_the_strictest_pod_security_level(one: RenderedStack) -> No
         assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
         assert "memory" in container["resources"]["limits"]
         assert container["imagePullPolicy"] == "IfNotPresent"
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", "why it ended is told from there"
 
 
 def test_a_format_has_one_server_a_protocol_and_that_by_http_is_taken_first(one: RenderedStack) -> None:
