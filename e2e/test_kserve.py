@@ -184,7 +184,7 @@ def test_what_a_model_does_not_take_is_400_with_the_reason(browser: Browser, ser
     assert ask(browser, path.replace("iris:predict", "rose:predict"), bearer, {"instances": ROWS}).status_code == 404
 
 
-def test_a_canary_gets_its_share_and_nothing_is_lost_until_it_is_the_only_one(
+def test_a_canary_gets_its_share_is_taken_back_and_takes_over(
     platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
 ) -> None:
     space, bearer, body = pair[0], token(platform, pair[0]), {"instances": [[1, 2]]}

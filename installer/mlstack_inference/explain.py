@@ -37,7 +37,7 @@ def explain(service: Object, pods: Sequence[Object], events: Sequence[Object]) -
     finders = (
         _by_runtime(service),
         _by_pods(service, pods),
-        _by_events(service, pods, events),
+        _by_events(service, events),
         _by_conditions(service),
     )
     for finder in finders:
@@ -130,11 +130,9 @@ def _source(service: Object) -> str:
     return str(model.get("storageUri") or "of the model")
 
 
-def _by_events(service: Object, pods: Sequence[Object], events: Sequence[Object]) -> Iterator[Reason]:
+def _by_events(service: Object, events: Sequence[Object]) -> Iterator[Reason]:
     """What kept pods from being made, or the controller from trying: newest first."""
     name = service["metadata"]["name"]
-    if pods:
-        return
     for event in sorted(events, key=_when, reverse=True):
         about, message = event.get("involvedObject") or {}, str(event.get("message") or "")
         if event.get("reason") == "FailedCreate" and str(about.get("name", "")).startswith(f"{name}-"):

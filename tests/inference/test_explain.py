@@ -124,6 +124,8 @@ def test_a_quota_that_is_too_small() -> None:
     reason = explain(service(ready=False), [], events)
     assert (reason.waits, reason.on) == ("ReplicaSet/ann/iris-predictor-7d9f", "room in the quota")
     assert reason.why == message
+    assert explain(service(ready=False), [pod(ready=True)], events) == reason, "an old version still answers"
+    assert explain(service(ready=False), [pod(ready=True), pod()], events).on.startswith("Pod/"), "one was made since"
 
 
 def test_events_of_others_are_not_taken_for_its_own() -> None:
