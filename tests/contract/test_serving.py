@@ -152,6 +152,14 @@ def test_the_configuration_is_json_that_the_controller_takes(one: RenderedStack)
         assert data[part]["image"] in {image.ref for image in one.images}
 
 
+def test_a_canarys_model_is_written_like_the_predictors(one: RenderedStack) -> None:
+    definition = of_kind(one, "CustomResourceDefinition")["inferenceservices.serving.kserve.io"]
+    (version,) = definition["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    canary = spec["canary"]["items"]["properties"]["predictor"]["properties"]["model"]
+    assert canary.get("required") == spec["predictor"]["properties"]["model"].get("required")
+
+
 def test_the_controller_cannot_change_the_clusters_webhooks(one: RenderedStack) -> None:
     rules = of_kind(one, "ClusterRole")["kserve-manager-role"]["rules"]
     assert "admissionregistration.k8s.io" not in [group for rule in rules for group in rule["apiGroups"]]
