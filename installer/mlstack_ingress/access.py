@@ -1,8 +1,8 @@
 """Who may call the services of a namespace from outside, as a route before all others. Pure but ``read_access``.
 
-The platform's gateway has checked who asks and says so in a header, which it takes off what callers send. It does not know whose
-services are behind a host; that is known here. Calls from inside of the cluster carry no user: the stack's NetworkPolicy says
-from where they may come.
+The platform's gateway has checked who asks and says so in one header, which it takes off what callers send (of several with that
+name each would count). It does not know whose services are behind a host; that is known here. Calls from inside of the cluster
+carry no user: the stack's NetworkPolicy says from where they may come.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ of its pod, so that all of them know it, whichever it asks, and a controller tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -88,10 +89,9 @@ class Controller:
 
     async def _sleep(self, until: asyncio.Event, seconds: float) -> None:
         self.turned = time.monotonic()
-        try:
-            await asyncio.wait_for(until.wait(), min(seconds, REFRESH_SECONDS))
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, REFRESH_SECONDS)):  # wait_for may lose a cancellation
+                await until.wait()
 
     async def _turn(self) -> float:
         """Publishes and writes what changed; gives the seconds until there is something to do without a change."""

@@ -55,7 +55,8 @@ async def serve_health(host: str, port: int, ready: Callable[[], bool], turned: 
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), 5)
+            async with asyncio.timeout(5):
+                line = await reader.readline()
             good = ready() if b" /readyz" in line else time.monotonic() - turned() < STALE_SECONDS
             status = "200 OK" if good else "503 Service Unavailable"
             writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())

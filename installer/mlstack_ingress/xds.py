@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -51,10 +52,9 @@ class Discovery:
                 return answer
             pause = min(left, AGAIN_SECONDS) if question.node in self._ledger.refusals() else left
             news = self._news
-            try:
-                await asyncio.wait_for(news.wait(), pause)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await news.wait()
 
     def _note(self, question: Question) -> None:
         whole, clusters = self._known.get(question.node, ("", ""))
