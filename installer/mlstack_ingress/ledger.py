@@ -149,8 +149,8 @@ class Ledger:
         if question.kind == CLUSTERS:
             return self._clusters(self.current)
         snapshot = self._history.get(_base(gateway.runs.get(CLUSTERS, "")))
-        if snapshot is None:
-            return None
+        if snapshot is None or not snapshot.clusters.keys() <= {*self.current.clusters, *self._retired}:
+            return None  # some of its clusters were let go meanwhile: its newer ones have to come first
         if question.kind == LISTENERS:
             return Answer(snapshot.version, list(snapshot.listeners))
         table = snapshot.routes.get(question.table)
@@ -162,8 +162,9 @@ class Ledger:
         return Answer(version, [*snapshot.clusters.values(), *kept.values()])
 
     def _in_use(self, node: str) -> set[str]:
+        """Clusters of all that a gateway runs, was given, or is given next, since it runs their clusters."""
         gateway = self._gateways.get(node, _Gateway())
-        versions = {version for slot, version in gateway.runs.items() if slot.startswith(ROUTES)}
+        versions = {_base(version) for version in (*gateway.runs.values(), *(one for one, _ in gateway.given.values()))}
         return {name for version in versions if version in self._history for name in self._history[version].clusters}
 
 
