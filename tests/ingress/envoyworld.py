@@ -55,6 +55,7 @@ class Echo(BaseHTTPRequestHandler):
     """Answers with its name and the request's headers, after as many seconds as the path says (``/sleep/2``)."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
