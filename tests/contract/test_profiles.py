@@ -139,18 +139,65 @@ def test_without_a_workflow_engine_nothing_of_it_is_there(workshop: Workshop) ->
     assert "argoproj" not in repr(found.objects) and not of_kind(found, "ConfigMap", "ann")
 
 
-def test_with_training_and_tuning_their_objects_are_the_users_and_the_tuner_gets_through(workshop: Workshop) -> None:
+def with_stacks(workshop: Workshop, *names: str) -> list[RenderedStack]:
     choices = home_choices(workshop.release, "profiles", Choice(version=VERSION, enabled=True))
-    choices |= {name: Choice(enabled=True) for name in ("training", "katib")}
+    choices |= {name: Choice(enabled=True) for name in names}
     selection = resolve(CATALOGUE, workshop.release, profile_of(workshop.release, "profiles"), choices=choices)
     facts = replace(FACTS, people=People(profiles=(Profile("ann", OWNER),)))
-    one = next(each for each in workshop.renderer.render(selection, facts) if each.name == "profiles")
+    return list(workshop.renderer.render(selection, facts))
 
-    rules = of_kind(one, "ClusterRole")["mlstack-profile-edit-base"]["rules"]
-    created = {name for rule in rules if "create" in rule["verbs"] for name in rule["resources"]}
-    assert {"trainjobs", "trainingruntimes", "experiments"} <= created
-    assert not created & {"clustertrainingruntimes", "trials", "suggestions", "jobsets"}, "those are the controllers'"
-    assert not {word for rule in rules for words in rule.values() for word in words} & FORBIDDEN
+
+def collected(rendered: list[RenderedStack], role: str) -> list[dict[str, Any]]:
+    """The rules that the cluster puts into the role, from all stacks."""
+    roles = [obj for one in rendered for obj in of_kind(one, "ClusterRole").values()]
+    chosen = next(obj for obj in roles if obj["metadata"]["name"] == f"mlstack-profile-{role}")["aggregationRule"]
+    wanted = [selector["matchLabels"].items() for selector in chosen["clusterRoleSelectors"]]
+    parts = [obj for obj in roles if any(labels <= obj["metadata"].get("labels", {}).items() for labels in wanted)]
+    return [rule for part in parts for rule in part["rules"]]
+
+
+def allowed(rules: list[dict[str, Any]], verb: str, group: str) -> set[str]:
+    return {
+        name for rule in rules if verb in rule["verbs"] and group in rule["apiGroups"] for name in rule["resources"]
+    }
+
+
+# stack -> API group -> what users of a profile change, and what they see but leave to the controllers
+OBJECTS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
+    "training": {
+        "trainer.kubeflow.org": ({"trainingruntimes", "trainjobs"}, set()),
+        "jobset.x-k8s.io": (set(), {"jobsets"}),
+    },
+    "katib": {"kubeflow.org": ({"experiments"}, {"suggestions", "trials"})},
+    "kserve": {
+        "serving.kserve.io": ({"inferencegraphs", "inferenceservices", "servingruntimes", "trainedmodels"}, set())
+    },
+    "knative": {"serving.knative.dev": ({"configurations", "revisions", "routes", "services"}, set())},
+}
+
+
+@pytest.mark.parametrize("stack", OBJECTS)
+def test_the_objects_of_a_stack_are_the_users_and_what_is_for_all_is_not(workshop: Workshop, stack: str) -> None:
+    rendered = with_stacks(workshop, stack)
+    view, edit = collected(rendered, "view"), collected(rendered, "edit")
+    for group, (changed, seen) in OBJECTS[stack].items():
+        for verb in ("get", "list", "watch"):
+            assert allowed(view, verb, group) == allowed(edit, verb, group) == changed | seen
+        for verb in ("create", "update", "patch", "delete", "deletecollection"):
+            assert allowed(edit, verb, group) == changed
+            assert not allowed(view, verb, group)
+    assert not {word for rule in edit for words in rule.values() for word in words} & FORBIDDEN
+
+
+def test_without_a_stack_nothing_of_it_is_in_the_roles(workshop: Workshop) -> None:
+    rules = collected(with_stacks(workshop), "edit")
+    assert not {group for rule in rules for group in rule["apiGroups"]} & {
+        group for one in OBJECTS.values() for group in one
+    }
+
+
+def test_with_tuning_the_tuner_gets_through(workshop: Workshop) -> None:
+    one = next(each for each in with_stacks(workshop, "katib") if each.name == "profiles")
 
     labels = of_kind(one, "Namespace")["ann"]["metadata"]["labels"]
     assert labels["katib.kubeflow.org/metrics-collector-injection"] == "enabled"
