@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from contract_data import CATALOGUE, FACTS, RELEASES, Workshop
 
 from mlstack.core.budget import Requests, of_budget, quantity
-from mlstack.core.resolve import resolve
+from mlstack.core.people import People, Profile
+from mlstack.core.resolve import Choice, resolve
 from mlstack.core.versions import numbers
 
 pytestmark = pytest.mark.parametrize("name", RELEASES)
@@ -42,6 +44,20 @@ def test_stacks_come_after_what_they_require(name: str) -> None:
     order = [one.entry.name for one in resolve(CATALOGUE, CATALOGUE.release(name)).stacks]
     for one in resolve(CATALOGUE, CATALOGUE.release(name)).stacks:
         assert all(order.index(need) < order.index(one.entry.name) for need in one.requires)
+
+
+@pytest.mark.parametrize("mesh", ["gateway", "sidecar"])
+def test_all_stacks_fit_beside_each_other(workshop: Workshop, name: str, mesh: str) -> None:
+    release = CATALOGUE.release(name)
+    others = {stack for choice in release.spec.alternatives.values() for stack in choice.values()}
+    choices = {stack: Choice(enabled=True) for stack in release.spec.stacks if stack not in others}
+    choices["istio"] = Choice(enabled=True, params={"mesh": mesh})
+    selection = resolve(CATALOGUE, release, "standard", choices=choices)
+    facts = replace(FACTS, people=People(profiles=(Profile("ann", "ann@lab"),)))
+    rendered = workshop.renderer.render(selection, facts)
+    assert {one.name for one in rendered} >= set(choices)
+    samples = [sample.metadata.name for one in selection.stacks for sample in one.entry.samples]
+    assert len(samples) == len(set(samples))
 
 
 def test_rendering_from_the_cache_takes_less_than_half_a_second(workshop: Workshop, name: str) -> None:
