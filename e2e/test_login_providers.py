@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -18,12 +17,12 @@ import pytest
 
 from e2e.browser import FORM, Browser
 from e2e.foreign import CLIENT, PASSWORD, SECRET, USER, Foreign, foreign_issuer
+from e2e.own import configured, of_its_own
 from e2e.platform import Platform, Run
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("MLSTACK_E2E_PROVIDERS"), reason="makes a platform of its own: set MLSTACK_E2E_PROVIDERS=1"
 )
-HEAD = "apiVersion: mlstack/v1alpha1\nkind: Config\nprofile: standard\n"
 CLOSED = [
     "/keycloak/admin/",
     "/keycloak/admin/realms/mlstack/users",
@@ -38,12 +37,6 @@ CLOSED = [
 ]
 
 
-def configured(name: str, directory: Path, text: str) -> Platform:
-    file = directory / "mlstack.yaml"
-    file.write_text(HEAD + text)
-    return Platform(name, extra=("-f", str(file)))
-
-
 @pytest.fixture(scope="module")
 def keycloak(
     tmp_path_factory: pytest.TempPathFactory, uncaptured: Callable[[], AbstractContextManager[None]]
@@ -51,14 +44,8 @@ def keycloak(
     """A platform with Keycloak, named MLSTACK_E2E_PROVIDERS_NAME (``providers``); one that was there is left there."""
     name = os.environ.get("MLSTACK_E2E_PROVIDERS_NAME", "providers")
     made = configured(name, tmp_path_factory.mktemp("keycloak"), "auth: {provider: keycloak}\n")
-    there = made.cli("status", "--json", check=False).code == 0
-    with uncaptured():
-        argv = made.argv("up", "--yes", "--plain")
-        code = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=4500, check=False).returncode
-    assert code == 0
-    yield made
-    if not there:
-        made.cli("down", "--purge", "--yes", timeout=300)
+    with of_its_own(made, uncaptured):
+        yield made
 
 
 @pytest.fixture(scope="module")

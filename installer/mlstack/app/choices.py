@@ -40,7 +40,8 @@ class Choices:
 
     def keep(self, **values: Any) -> None:
         """As ``write``, but leaves a file alone that says so already."""
-        if {**self.read(), **values} != self.read():
+        held = self.read()
+        if {**held, **values} != held:
             self.write(**values)
 
     def write(self, **values: Any) -> None:
