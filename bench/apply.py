@@ -1,12 +1,14 @@
-"""Applying about 600 objects against kubectl on the running platform's real API server: P1, P4, P7 and P16.
+"""Applying about 650 objects against kubectl on the running platform's real API server: P1, P4, P7 and P16.
 
 Both sides are whole processes: ``mlstack up`` with the benchmark's catalogue, rendering and all, on the provider
-``existing``; ``kubectl apply --server-side`` of the same objects. They take turns; medians.
+``existing``; ``kubectl apply --server-side`` of the same objects, repeated as its users do until it succeeds. They take
+turns; medians.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -27,6 +29,11 @@ WARM_ROUNDS = 7
 USUAL_WAY = ("--verbose",)
 """Makes ``up`` look at everything in the usual way, also where its record says that nothing has changed."""
 GONE_WITHIN = 300.0
+QUIET = 40.0
+"""Seconds before each cold run: the server's garbage collector and quota look at vanished kinds every 30 s, which is work that
+the side before has caused."""
+PASSES = 5
+"""Of kubectl, at most."""
 
 
 class Bench:
@@ -74,10 +81,21 @@ class Bench:
         run = mlstack("up", "--yes", "--json", "-f", str(self.config), *flags, env=self.environment)
         return run, [json.loads(line) for line in run.out.splitlines()]
 
-    def theirs(self) -> Timed:
+    def theirs(self, may_fail: bool = False) -> Timed:
         """A whole kubectl."""
         argv = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", "apply", "--server-side", "--force-conflicts"]
-        return timed([*argv, "-f", str(self.work / "list.json")], {"HOME": str(self.work)})
+        return timed([*argv, "-f", str(self.work / "list.json")], {"HOME": str(self.work)}, may_fail=may_fail)
+
+    def theirs_cold(self) -> list[Timed]:
+        """As many whole kubectls as it takes: one knows no kind that is defined by the same list. What it remembers of rounds
+        before is taken away: to a first apply every kind is new."""
+        shutil.rmtree(self.work / ".kube", ignore_errors=True)
+        passes: list[Timed] = []
+        while not passes or passes[-1].code:
+            if len(passes) == PASSES:
+                raise SystemExit(f"kubectl still fails after {PASSES} passes")
+            passes.append(self.theirs(may_fail=True))
+        return passes
 
     def clear_ours(self) -> None:
         """Takes our side away, so that the next run is a cold one."""
@@ -135,23 +153,38 @@ def measure(kubeconfig: Path, kubectl: Path, rounds: int) -> Results:
 
 
 def _cold(bench: Bench, results: Results, rounds: int) -> None:
-    ours, theirs, sent = [], [], []
+    ours: list[Timed] = []
+    theirs: list[list[Timed]] = []
+    sent: list[float] = []
     for number in range(rounds):
         for side in ("ours", "theirs") if number % 2 == 0 else ("theirs", "ours"):
+            time.sleep(QUIET)
             if side == "ours":
                 run, seconds = bench.ours_cold()
                 ours.append(run)
                 sent.append(seconds)
                 bench.clear_ours()
             else:
-                theirs.append(bench.theirs())
+                theirs.append(bench.theirs_cold())
                 bench.clear_theirs()
-    what = f"cold apply of {bench.count} objects, until the last one is taken"
-    results.add(_against("P4", what, statistics.median(sent), theirs, 0.6))
+    _add_cold(bench, results, statistics.median(sent), theirs)
     note = "kubectl does not wait for that"
     results.add(Row("", "the same, until all is ready", f"{_median(ours):.2f} s", note=note))
     memory = max(run.memory for run in ours) / 2**20
     results.add(Row("P16", "peak memory of that `up`", f"{memory:.0f} MB", "", "120 MB", memory <= 120))
+
+
+def _add_cold(bench: Bench, results: Results, seconds: float, theirs: list[list[Timed]]) -> None:
+    whole = statistics.median(sum(run.seconds for run in passes) for passes in theirs)
+    first = statistics.median(passes[0].seconds for passes in theirs)
+    what = f"cold apply of {bench.count} objects, until the last one is taken"
+    peer = f"kubectl {whole:.2f} s: {seconds / whole:.3f}x"
+    passes = statistics.median(map(len, theirs))
+    note = (
+        f"{passes:.0f} passes of kubectl: the first ends with an error, for it knows no kind that the same list defines; "
+        f"against that one alone, {first:.2f} s: {seconds / first:.3f}x"
+    )
+    results.add(Row("P4", what, f"{seconds:.2f} s", peer, "0.60x", seconds / whole <= 0.6, note))
 
 
 def _warm(bench: Bench, results: Results) -> None:

@@ -20,12 +20,13 @@ MLSTACK = (sys.executable, "-m", "mlstack")
 
 @dataclass(frozen=True)
 class Timed:
-    """A finished process. seconds: wall; cpu: user and system; memory: peak resident bytes."""
+    """A finished process. seconds: wall; cpu: user and system; memory: peak resident bytes; code: its exit code."""
 
     seconds: float
     cpu: float
     memory: int
     out: str
+    code: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ def _usual() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def timed(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Timed:
-    """Runs a program to its end. Raises SystemExit with its last words when it fails."""
+def timed(
+    argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None, may_fail: bool = False
+) -> Timed:
+    """Runs a program to its end. Raises SystemExit with its last words when it fails, unless it may."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -93,11 +96,11 @@ def timed(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path |
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         text = out.read().decode(errors="replace")
-        if process.returncode:
+        if process.returncode and not may_fail:
             errors.seek(0)
             last = errors.read().decode(errors="replace")[-3000:]
             raise SystemExit(f"{' '.join(map(str, argv))} ended with {process.returncode}\n{text[-1000:]}\n{last}")
-    return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, text)
+    return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, text, process.returncode)
 
 
 def mlstack(*args: str, env: Mapping[str, str] | None = None) -> Timed:

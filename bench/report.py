@@ -17,7 +17,7 @@ figures, with their date. `make bench` measures all but the cold build, `make be
 """
 NOTES = {
     "apply": """
-Why P1 and P4 are missed, and what they would take: [decision 8](adr/0008-where-p1-and-p4-end.md).
+How P1 and P4 are met, and what bounds them: [decision 8](adr/0008-where-p1-and-p4-end.md).
 """,
     "cold": """
 What made it short: one lock (`stacks/locks/go/cluster`) for Kubernetes, etcd, containerd, the CNI plugins, kube-router, CoreDNS,

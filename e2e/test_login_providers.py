@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -18,12 +17,13 @@ import pytest
 
 from e2e.browser import FORM, Browser
 from e2e.foreign import CLIENT, PASSWORD, SECRET, USER, Foreign, foreign_issuer
+from e2e.own import configured, of_its_own
 from e2e.platform import Platform, Run
+from e2e.portal import browser_at, first_page, sign_in, sign_out, train_iris
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("MLSTACK_E2E_PROVIDERS"), reason="makes a platform of its own: set MLSTACK_E2E_PROVIDERS=1"
 )
-HEAD = "apiVersion: mlstack/v1alpha1\nkind: Config\nprofile: standard\n"
 CLOSED = [
     "/keycloak/admin/",
     "/keycloak/admin/realms/mlstack/users",
@@ -38,12 +38,6 @@ CLOSED = [
 ]
 
 
-def configured(name: str, directory: Path, text: str) -> Platform:
-    file = directory / "mlstack.yaml"
-    file.write_text(HEAD + text)
-    return Platform(name, extra=("-f", str(file)))
-
-
 @pytest.fixture(scope="module")
 def keycloak(
     tmp_path_factory: pytest.TempPathFactory, uncaptured: Callable[[], AbstractContextManager[None]]
@@ -51,14 +45,8 @@ def keycloak(
     """A platform with Keycloak, named MLSTACK_E2E_PROVIDERS_NAME (``providers``); one that was there is left there."""
     name = os.environ.get("MLSTACK_E2E_PROVIDERS_NAME", "providers")
     made = configured(name, tmp_path_factory.mktemp("keycloak"), "auth: {provider: keycloak}\n")
-    there = made.cli("status", "--json", check=False).code == 0
-    with uncaptured():
-        argv = made.argv("up", "--yes", "--plain")
-        code = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=4500, check=False).returncode
-    assert code == 0
-    yield made
-    if not there:
-        made.cli("down", "--purge", "--yes", timeout=300)
+    with of_its_own(made, uncaptured):
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +98,24 @@ def test_logout_ends_both_sessions_and_a_copied_cookie_is_worth_nothing(
     assert stranger.get("/oauth2/userinfo", Cookie=cookie).status_code == 401
     assert stranger.get("/", Cookie=cookie, Accept="text/html").status_code == 302
     assert asks_for_a_password(browser), "the identity provider let the browser in again without a password"
+
+
+def test_in_a_browser_a_training_runs_from_the_portal_and_the_logout_asks_again(keycloak: Platform) -> None:
+    address, _ = keycloak.door()
+    with browser_at(address) as chromium, first_page(chromium) as page:
+        sign_in(page, address, keycloak.credential("admin"), provider="keycloak")
+        train_iris(page, address)
+        sign_out(page, address)
+
+
+def test_figures_of_the_server_are_for_administrators(keycloak: Platform, browser: Browser, ann: str) -> None:
+    values = keycloak.credential("admin")
+    browser.login(values["email"], values["password"])
+    answer = browser.get("/metrics/keycloak")
+    assert answer.status_code == 200 and "jvm_memory_used_bytes" in answer.text
+    other = Browser(*keycloak.door(), provider="keycloak")
+    other.login("ann", ann)
+    assert other.get("/metrics/keycloak").status_code == 403
 
 
 @pytest.mark.parametrize("path", CLOSED)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -22,8 +21,10 @@ import pytest
 from e2e.application import AUDIENCE, ECHO, application, machine_token
 from e2e.browser import Browser
 from e2e.configurations import has_sidecars, proxies, proxy_of, refused_configurations
+from e2e.own import configured, of_its_own
 from e2e.platform import PYTHON_IMAGE, Platform, finished, namespace, restricted, run_pod, wait_for
 
+MESH = "stacks: {{istio: {{params: {{mesh: {}}}}}}}\n"
 OWN = bool(os.environ.get("MLSTACK_E2E_MESH"))
 MEMBER = {"istio-injection": "enabled"}
 GATEWAY = "cluster.local/ns/istio-system/sa/istio-ingressgateway"
@@ -54,13 +55,6 @@ print(json.dumps([ask(url) for url in sys.argv[2:]]))
 """
 
 
-def configured(name: str, directory: Path, mesh: str) -> Platform:
-    file = directory / f"{mesh}.yaml"
-    head = "apiVersion: mlstack/v1alpha1\nkind: Config\nprofile: standard\n"
-    file.write_text(f"{head}stacks: {{istio: {{params: {{mesh: {mesh}}}}}}}\n")
-    return Platform(name, extra=("-f", str(file)))
-
-
 @pytest.fixture(scope="module")
 def mesh(
     request: pytest.FixtureRequest,
@@ -75,15 +69,9 @@ def mesh(
         yield platform
         return
     name = os.environ.get("MLSTACK_E2E_MESH_NAME", "mesh")
-    made = configured(name, tmp_path_factory.mktemp("mesh"), "sidecar")
-    there = made.cli("status", "--json", check=False).code == 0
-    with uncaptured():
-        argv = made.argv("up", "--yes", "--plain")
-        code = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=4500, check=False).returncode
-    assert code == 0
-    yield made
-    if not there:
-        made.cli("down", "--purge", "--yes", timeout=300)
+    made = configured(name, tmp_path_factory.mktemp("mesh"), MESH.format("sidecar"))
+    with of_its_own(made, uncaptured):
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +243,7 @@ def test_a_refused_configuration_would_be_seen(core: kubernetes.client.CoreV1Api
 def test_from_sidecars_to_the_gateway_alone_and_back(
     core: kubernetes.client.CoreV1Api, mesh: Platform, tmp_path: Path
 ) -> None:
-    alone = configured(mesh.name, tmp_path, "gateway")
+    alone = configured(mesh.name, tmp_path, MESH.format("gateway"))
     for platform, wanted in ((alone, set[tuple[str, str]]()), (mesh, MESHED)):
         planned = json.dumps(platform.cli("plan", "--json").json()["actions"])
         assert all(f"Deployment/{space}/{name}" in planned for space, name in MESHED), (

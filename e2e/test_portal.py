@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import kubernetes
 import pytest
 
-from e2e.chromium import ABSENT, browser, find_chromium
 from e2e.configurations import has_sidecars
 from e2e.platform import PYTHON_IMAGE, Platform, namespace, restricted, run_pod, wait_for
-
-OUT = Path(__file__).parent / "out" / "portal"
-LIMIT = 420
-"""Seconds a sample may take."""
+from e2e.portal import browser_at, first_page, keep, run, sign_in, sign_out, train_iris
 
 
 @pytest.fixture(scope="module")
@@ -30,53 +24,22 @@ def address(platform: Platform) -> str:
 
 @pytest.fixture(scope="module")
 def chromium(address: str) -> Iterator[Any]:
-    found = find_chromium()
-    if found is None:
-        pytest.skip(ABSENT)
-    # the name must lead here whatever the resolver of this host makes of it
-    with browser(found, f"--host-resolver-rules=MAP {urlsplit(address).hostname} 127.0.0.1") as started:
+    with browser_at(address) as started:
         yield started
 
 
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
-    """A visitor's first page: no session, and the platform's authority unknown, as in a browser that was never here."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True)
-    opened = context.new_page()
-    yield opened
-    context.close()
+    with first_page(chromium) as opened:
+        yield opened
 
 
 @pytest.fixture
 def user(platform: Platform, page: Any, address: str) -> dict[str, str]:
     """The administrator, logged in."""
     values = platform.credential("admin")
-    page.goto(address + "/")
-    page.locator("input[name=login]").fill(values["email"])
-    page.locator("input[name=password]").fill(values["password"])
-    keep(page, "login")
-    page.locator("button[type=submit]").click()
-    page.get_by_role("heading", name=re.compile("^Platform ")).wait_for()
+    sign_in(page, address, values)
     return values
-
-
-def keep(page: Any, name: str) -> None:
-    OUT.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=OUT / f"platform-{name}.png", full_page=True)
-
-
-def run(page: Any, address: str, sample: str, **params: str) -> str:
-    """Runs a sample by its form to its end; returns the run's name."""
-    page.goto(f"{address}/samples")
-    page.get_by_role("link", name=sample, exact=True).click()
-    for name, value in params.items():
-        page.get_by_label(name, exact=True).fill(value)
-    page.get_by_role("button", name=f"Run {sample}").click()
-    page.wait_for_url(re.compile(rf"/runs/[a-z0-9-]+/{sample}-"))
-    page.get_by_role("status").filter(has_text="The run ended:").wait_for(timeout=LIMIT * 1000)
-    keep(page, f"run-{sample}")
-    assert page.get_by_role("status").inner_text() == "The run ended: Succeeded."
-    return str(page.url.rsplit("/", 1)[-1])
 
 
 def test_home_shows_every_component_ready(platform: Platform, page: Any, user: dict[str, str], address: str) -> None:
@@ -109,10 +72,7 @@ def test_a_sample_says_what_was_typed(platform: Platform, page: Any, user: dict[
 
 
 def test_train_iris_gives_accuracy_and_model(page: Any, user: dict[str, str], address: str) -> None:
-    run(page, address, "train-iris")
-    said = page.get_by_role("main").inner_text()
-    assert 0.85 <= float(re.search(r"accuracy\s+([0-9.]+)", said)[1]) <= 1.0
-    assert re.search(r"s3://\S+/model\.joblib", said)
+    train_iris(page, address)
 
 
 def test_wrong_values_start_nothing(page: Any, user: dict[str, str], address: str) -> None:
@@ -124,12 +84,7 @@ def test_wrong_values_start_nothing(page: Any, user: dict[str, str], address: st
 
 
 def test_after_the_logout_the_login_comes_again(page: Any, user: dict[str, str], address: str) -> None:
-    page.get_by_role("banner").get_by_role("link", name="Log out").click()
-    page.locator("input[name=password]").wait_for()
-    keep(page, "logged-out")
-    page.goto(f"{address}/runs")
-    page.locator("input[name=password]").wait_for()
-    assert "/runs/" not in page.content()
+    sign_out(page, address)
 
 
 ASK = """

@@ -13,6 +13,7 @@ from mlstack.adapters import passwords
 from mlstack.adapters.kube import KubeClient
 from mlstack.app import observing, profiles, users
 from mlstack.app.people import people_of, spaces
+from mlstack.app.session import Session
 from mlstack.core.actions import Outcome, Report, Result
 from mlstack.core.configlayers import Given, resolve
 from mlstack.core.context import ExternalFacts
@@ -36,6 +37,7 @@ class FakeSession:
     ran: list[Any] = field(default_factory=list)
     seen: Any = None
     name: str = "lab"
+    exports = Session.exports
 
     def __post_init__(self) -> None:
         self.resolved = resolve(Given(text=HEAD + self.text, file="mlstack.yaml"))

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mlstack.app import lifecycle
+from mlstack.app.choices import FILE, Choices
 from mlstack.app.clearing import clear, others
-from mlstack.core.actions import Plan
+from mlstack.core.actions import Plan, Report
 from mlstack.core.desired import Facts, HostFacts
 from mlstack.core.model import ClusterFacts, ClusterState, Paths
 
@@ -31,6 +32,25 @@ def test_kept_volumes_stay_and_the_shared_logs_with_them(session: Any) -> None:
     clear(session, keep=("volumes",))
     assert [path.name for path in session.directory.iterdir()] == ["volumes"]
     assert (session.paths.state / "ansible" / "host.log").exists()
+
+
+def test_what_was_chosen_stays_with_the_data_but_the_ports_go(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.choices = Choices(session.directory / FILE)
+    session.choices.write(profile="standard", addons={"registry": True}, ports={"gateway": 8443})
+    monkeypatch.setattr(lifecycle, "carry_out", lambda *_, **__: Report(()))
+    lifecycle.down(session, purge=False, undo_host=False)
+    assert session.choices.read() == {"profile": "standard", "addons": {"registry": True}}
+    lifecycle.down(session, purge=True, undo_host=False)
+    assert not session.directory.exists()
+
+
+def test_an_instance_without_data_and_choices_leaves_nothing(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (session.directory / "volumes" / "minio").rmdir()
+    session.choices = Choices(session.directory / FILE)
+    session.choices.write(ports={"gateway": 8443})
+    monkeypatch.setattr(lifecycle, "carry_out", lambda *_, **__: Report(()))
+    lifecycle.down(session, purge=False, undo_host=False)
+    assert not session.directory.exists()
 
 
 def test_the_last_instance_leaves_nothing(session: Any) -> None:

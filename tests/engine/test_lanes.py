@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from mlstack.core.actions import Apply, CreateCluster, LoadImage, ObtainImage, Wait
 from mlstack.core.model import ClusterSpec, ResourceId
-from mlstack.engine.lanes import WIDTHS, Lanes, guess
+from mlstack.engine.lanes import WIDTHS, Lanes, seconds_of
 
 
 def image(name):
     return ObtainImage(id=f"image:{name}", title="", group="", ref=name)
 
 
-def apply(name):
-    return Apply(id=f"apply:{name}", title="", group="", object={}, stack="")
+def apply(name, kind="ConfigMap"):
+    return Apply(id=f"apply:{name}", title="", group="", object={"kind": kind}, stack="")
 
 
 def take_all(lanes):
@@ -59,6 +59,15 @@ def test_waits_are_not_bounded():
 
 def test_unmeasured_steps_are_ranked_by_their_kind():
     wait = Wait(id="w", title="", group="", resource=ResourceId("Deployment", "d"))
-    definition = Wait(id="w", title="", group="", resource=ResourceId("CustomResourceDefinition", "d"))
     load = LoadImage(id="l", title="", group="", ref="r")
-    assert guess(image("a")) > guess(wait) > guess(load) > guess(definition) > 0 < guess(apply("x"))
+    assert seconds_of(image("a")) > seconds_of(wait) > seconds_of(load) > seconds_of(apply("x")) > 0
+
+
+def test_measured_steps_are_ranked_by_what_they_took_but_not_applies():
+    assert seconds_of(image("a"), 7.5) == 7.5
+    assert seconds_of(apply("x"), 7.5) == seconds_of(apply("x")), "that was the server's load"
+
+
+def test_definitions_that_nothing_waits_for_go_last():
+    definition = Wait(id="w", title="", group="", resource=ResourceId("CustomResourceDefinition", "d"))
+    assert seconds_of(apply("x", "CustomResourceDefinition"), 2.0) == seconds_of(definition, 2.0) == 0.0

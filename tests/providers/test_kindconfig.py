@@ -88,6 +88,7 @@ def test_the_recipes_constants_name_the_images_that_it_preloads(node: Node) -> N
         "failCgroupV1": False,
         "cgroupDriver": "cgroupfs",
     }
+    assert patches(document)["KubeProxyConfiguration"] == {"nftables": {"minSyncPeriod": "50ms"}}
     assert document["networking"]["podSubnet"] == "10.244.0.0/16"
 
 

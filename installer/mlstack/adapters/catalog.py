@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from mlstack.adapters.packages import packages_digest
 from mlstack.core import yamldoc
 from mlstack.core.catalogue import Entry
+from mlstack.core.documentmodel import Strict
 from mlstack.core.errors import ExitCode, MlstackError
-from mlstack.core.recipe import CONTENT, Image, Strict, fingerprint
+from mlstack.core.recipe import CONTENT, Image, fingerprint
 from mlstack.core.releasefile import BaseImage, Node, Release
 from mlstack.core.resolve import unknown
 from mlstack.core.samplefile import Sample

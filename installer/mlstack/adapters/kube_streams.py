@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mlstack.adapters.kube_sdk import load_sdk
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Object, ResourceId
-from mlstack.core.readiness import conditions_of
+from mlstack.core.readiness import says_ready
 
 if TYPE_CHECKING:
     from mlstack.adapters.kube import KubeClient
@@ -174,7 +174,7 @@ def _backend(kube: KubeClient, namespace: str, service: str, port: int) -> tuple
         raise _no_backend(namespace, service, port, "there is no such Service with that port and a selector")
     selector = ",".join(f"{key}={value}" for key, value in spec["selector"].items())
     for pod in kube.list(pods, selector, namespace):
-        if conditions_of(pod).get("Ready", {}).get("status") == "True" and not pod["metadata"].get("deletionTimestamp"):
+        if says_ready(pod) and not pod["metadata"].get("deletionTimestamp"):
             return str(pod["metadata"]["name"]), _target(pod, entry)
     raise _no_backend(namespace, service, port, "no pod behind it is ready")
 

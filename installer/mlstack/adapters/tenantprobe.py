@@ -86,15 +86,15 @@ KINDS = {"page": page, "api": api, "object": stored}
 def asked(question: dict[str, Any]) -> dict[str, Any]:
     """What came of a question once it is as wanted, or at the end of the patience."""
     until = time.monotonic() + PATIENCE
+    changing = question["kind"] == "page"  # the network's rules decide it
     while True:
-        final = question["kind"] != "page"
+        final = not changing
         try:
             reached, told = KINDS[question["kind"]](question)
         except (OSError, http.client.HTTPException) as error:
             # not an answer: a refusal is only believed of who was reached
             reached, told, final = False, f"{NO_ANSWER} {type(error).__name__}", False
-        as_wanted = reached == question["wanted"] and (question["kind"] == "page" or final)
-        if as_wanted or final or time.monotonic() > until:
+        if final or (changing and reached == question["wanted"]) or time.monotonic() > until:
             return {"id": question["id"], "reached": reached, "told": told}
         time.sleep(1)
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from mlstack.core.errors import ExitCode, MlstackError
 
+FILE = "choices.json"
+"""Its name in the instance's directory."""
+
 
 class Choices:
     """A small JSON file in the instance's directory."""
@@ -40,12 +43,24 @@ class Choices:
 
     def keep(self, **values: Any) -> None:
         """As ``write``, but leaves a file alone that says so already."""
-        if {**self.read(), **values} != self.read():
+        held = self.read()
+        if {**held, **values} != held:
             self.write(**values)
 
     def write(self, **values: Any) -> None:
         """Adds values and writes the file, all of it or nothing."""
-        data = {**self.read(), **values}
+        self._replace({**self.read(), **values})
+
+    def forget_ports(self) -> None:
+        """The cluster is gone; what was chosen for the platform stays."""
+        data = self.read()
+        data.pop("ports", None)
+        if data:
+            self._replace(data)
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def _replace(self, data: Mapping[str, Any]) -> None:
         fresh = self._path.with_suffix(".new")
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -41,13 +41,14 @@ def forget_traces(directory: Path) -> None:
 
 
 def clear(session: Session, keep: Sequence[str]) -> None:
-    """Removes the instance's files but those to keep, and the shared logs with the last instance of which nothing is left.
+    """Removes the instance's files but those to keep (not empty directories), and the shared logs with the last instance of which
+    nothing is left.
 
     Raises MlstackError ``down.not-removed``.
     """
     directory, state = session.directory, session.paths.state
     for path in directory.iterdir() if directory.is_dir() else ():
-        if not (path.name in keep and any(path.iterdir())):
+        if path.name not in keep or (path.is_dir() and not any(path.iterdir())):
             _remove(path, directory)
     for folder in (directory, directory.parent):
         _remove_empty(folder)

@@ -16,6 +16,7 @@ from mlstack.core.clients import Target
 from mlstack.core.connect import FORMS, environment
 from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
 from mlstack.core.model import LABEL_INSTANCE, ResourceId
+from mlstack.core.people import LOGIN
 from mlstack.core.results import EndpointInfo
 from mlstack.core.routes import GATEWAY
 from mlstack.core.stackfile import Endpoint
@@ -28,8 +29,6 @@ EDITOR = "default-editor"
 """The service account of a profile that programs of its owner use; the first profile's is the default."""
 FALLBACK = "default/default"
 """Where there is no profile: an account that the gateway knows and that may do nothing in the cluster."""
-LOGIN = "login"
-"""The capability of the login at the gateway."""
 SHORTEST = 600
 """Seconds; the API server gives no token a shorter life."""
 PROGRAMS = frozenset({"s3", "mysql", "tcp"})
@@ -132,7 +131,7 @@ def _filled(session: Session, kube: Kube, found: Connection, ask: Ask) -> Connec
 
 def _of_role(session: Session, point: Endpoint) -> str:
     """The service account that an endpoint for a role lets in; empty for one that lets in everybody who is logged in."""
-    login = next((stack.exports[LOGIN] for stack in session.stacks if LOGIN in stack.exports), {})
+    login = session.exports(LOGIN)
     return f"{login['rolesNamespace']}/{point.role}" if point.role and login else ""
 
 
@@ -166,7 +165,7 @@ def _parts(account: str) -> tuple[str, str]:
 def service_token(session: Session, kube: Kube, account: str, seconds: int, *, forwarded: bool) -> tuple[str, str]:
     """A token for the gateway and when it ends; one that is forwarded is good for the cluster's API too."""
     namespace, name = _parts(account)
-    audience = next(stack.exports[GATEWAY]["audience"] for stack in session.stacks if GATEWAY in stack.exports)
+    audience = session.exports(GATEWAY)["audience"]
     if kube.get(ResourceId("ServiceAccount", name, namespace)) is None:
         resource = kube.resource("v1", "ServiceAccount")
         listed = kube.list_metadata(resource) if resource else []

@@ -15,7 +15,8 @@ from mlstack.app.provider import need
 from mlstack.app.reading import status
 from mlstack.core.clocks import clock_checks
 from mlstack.core.errors import MlstackError
-from mlstack.core.model import ClusterState, Object
+from mlstack.core.model import ClusterState
+from mlstack.core.readiness import says_ready
 from mlstack.core.results import Check, CheckState, Status
 
 if TYPE_CHECKING:
@@ -74,15 +75,10 @@ def _clocks(session: Session) -> list[Check]:
         there, here = server.clock(), time.time()
     with observing.reader(session) as kube:
         nodes, leases = (kube.resource(*one) for one in (("v1", "Node"), ("coordination.k8s.io/v1", "Lease")))
-        ready = {one["metadata"]["name"] for one in (kube.list(nodes) if nodes else ()) if _is_ready(one)}
+        ready = {one["metadata"]["name"] for one in (kube.list(nodes) if nodes else ()) if says_ready(one)}
         found = kube.list(leases, namespace="kube-node-lease") if leases else []
     renewed = {one["metadata"]["name"]: str(one["spec"].get("renewTime") or "") for one in found}
     return clock_checks(here, there, {name: text for name, text in renewed.items() if text and name in ready})
-
-
-def _is_ready(node: Object) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _cluster(now: Status) -> Check:

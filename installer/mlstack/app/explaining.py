@@ -119,10 +119,8 @@ def _headers(question: Question) -> dict[str, str]:
 
 def _claims(session: Session, user: str, gate: Gate) -> dict[str, Any]:
     """What the token of a user's session says, by the identity provider that the login asks."""
-    provider = next(
-        (stack.exports[IDENTITY_PROVIDER] for stack in session.stacks if IDENTITY_PROVIDER in stack.exports), None
-    )
-    if provider is None or not gate.policies("CUSTOM"):
+    provider = session.exports(IDENTITY_PROVIDER)
+    if not provider or not gate.policies("CUSTOM"):
         raise MlstackError(
             "auth.no-login",
             "there is no login that a user's session could come from",

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import mlstack.adapters
 from mlstack.app import observing
 from mlstack.app.connecting import service_token
-from mlstack.app.lifecycle import run_plan, show_plan
-from mlstack.app.profiles import applied, change_record, namespace_of, profile_stack
+from mlstack.app.lifecycle import show_plan
+from mlstack.app.profiles import applied, change_record, namespace_of, profile_stack, purge_profiles
 from mlstack.app.verifying import authority
-from mlstack.core.actions import Plan, Report
-from mlstack.core.desired import Facts, HostFacts
-from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.actions import Report
+from mlstack.core.errors import ExitCode, MlstackError, interrupted
 from mlstack.core.events import Message
 from mlstack.core.isolation import (
     CANARY,
@@ -38,7 +37,7 @@ from mlstack.core.isolation import (
 )
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.people import Profile
-from mlstack.core.plan_services import OBJECT_STORE, provider_of, purge_actions
+from mlstack.core.plan_services import OBJECT_STORE, provider_of
 from mlstack.core.ports import ApiResource
 from mlstack.core.probes import Probe
 from mlstack.core.results import CaseResult
@@ -135,7 +134,7 @@ def _by_gateway(session: Session, kube: Kube) -> Iterator[Finding]:
 
     routes = with_platform(session.selection, session.render_facts).platform["routes"]
     routes = [one for one in routes if one["forwardToken"] and not one["subdomain"]]
-    if not routes or not any(GATEWAY in stack.exports for stack in session.stacks):
+    if not routes or not session.exports(GATEWAY):
         return
     client = GatewayClient(session.render_facts.external.url, authority(session, kube))
     tokens = [service_token(session, kube, f"{name}/{EDITOR}", 600, forwarded=True)[0] for name in NAMES]
@@ -178,7 +177,7 @@ def _phase(session: Session, kube: Kube, namespace: str, name: str, phases: Sequ
 def _stop_if_asked(session: Session) -> None:
     """Raises ``run.interrupted`` after Ctrl-C."""
     if session.cancelled():
-        raise MlstackError("run.interrupted", "interrupted", exit_code=ExitCode.INTERRUPTED)
+        raise interrupted("the check of the walls between profiles")
 
 
 @contextmanager
@@ -202,11 +201,7 @@ def _discard(session: Session) -> None:
     if not there:
         return
     _done(applied(session))
-    stack = profile_stack(session)
-    actions = [action for name in there for action in purge_actions(stack, Profile(name, "").bucket, name)]
-    facts = Facts(HostFacts(), observing.observe_cluster(session))
-    _done(run_plan(session, "verify", Plan(session.name, "verify", tuple(actions)), facts))
-    _done(applied(session))  # what is gone is written down as gone
+    _done(purge_profiles(session, profile_stack(session), there, "verify"))
 
 
 def _done(report: Report) -> None:

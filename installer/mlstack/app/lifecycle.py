@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlstack.app import observing, unchanged
+from mlstack.app import choices, observing, unchanged
 from mlstack.app.clearing import clear, forget_traces, others, unmade
 from mlstack.app.identity import issuer_problems
 from mlstack.app.naming import tell_unresolved
@@ -126,7 +126,9 @@ def down(session: Session, purge: bool, undo_host: bool) -> Report:
         )
     report = carry_out(session, "down", lambda _changes: True, host_changes=False, end=End(purge, undo_host))
     if report.ok:
-        clear(session, keep=() if purge else (VOLUMES,))
+        if not purge:
+            session.choices.forget_ports()
+        clear(session, keep=() if purge else (VOLUMES, choices.FILE))
     return report
 
 

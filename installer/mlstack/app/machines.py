@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
+from mlstack.app.people import provides
+from mlstack.core.authztoken import claims_of
 from mlstack.core.context import RenderFacts
 from mlstack.core.model import ClusterState
 from mlstack.core.people import LOGIN
@@ -26,12 +25,11 @@ SECONDS = 600
 
 def with_issuer(session: Session, facts: RenderFacts) -> RenderFacts:
     """The facts with what the cluster says of its tokens. One that does not run yet is of a kind whose issuer is known."""
-    wanted = any(LOGIN in chosen.entry.document.spec.provides for chosen in session.selection.stacks)
-    if not wanted or observing.observe_cluster(session).state is not ClusterState.RUNNING:
+    if not provides(session, LOGIN) or observing.observe_cluster(session).state is not ClusterState.RUNNING:
         return facts
     with closing(session.server()) as server:
         discovered = _discovered(server)
-        issuer = discovered or _claimed(_token(session))
+        issuer = discovered or str(claims_of(_token(session)).get("iss", ""))
         keys = "" if session.abilities.makes_cluster else inline_keys(server, session.warn)
     if not discovered or keys:
         session.looks.complete = False  # a token, and what a stranger is told, are no reads that can be made again
@@ -49,16 +47,6 @@ def _discovered(server: KubeServer) -> str:
 def _token(session: Session) -> str:
     with closing(session.connect()) as kube:
         return kube.token("default", "default", [], SECONDS)[0]
-
-
-def _claimed(token: str) -> str:
-    """The issuer that a token names; empty when it cannot be read."""
-    try:
-        part = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        return str(claims["iss"])
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        return ""
 
 
 def inline_keys(server: KubeServer, warn: Callable[[str], None]) -> str:

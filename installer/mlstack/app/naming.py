@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from mlstack.app.people import provides
 from mlstack.app.target import endpoints
 from mlstack.core.results import Check, CheckState
 from mlstack.core.routes import GATEWAY
@@ -18,7 +19,7 @@ Resolve = Callable[[str], Sequence[str]]
 
 def external_names(session: Session) -> list[str]:
     """The external name and those below it that have a service; none where there is no gateway."""
-    if not any(GATEWAY in chosen.entry.document.spec.provides for chosen in session.selection.stacks):
+    if not provides(session, GATEWAY):
         return []
     host = session.render_facts.external.host
     routes = (point.route for point, enabled in endpoints(session) if enabled)

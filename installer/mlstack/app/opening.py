@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mlstack.adapters.catalog import DataCatalogue
 from mlstack.adapters.paths import find_data, find_paths, given_of
-from mlstack.app.choices import Choices
+from mlstack.app.choices import FILE, Choices
 from mlstack.app.session import Session
 from mlstack.core.configlayers import resolve
 from mlstack.core.events import Emit
@@ -42,7 +42,7 @@ def open_session(load: Load, emit: Emit, cancelled: Cancelled) -> Session:
     resolved = resolve(given)
     paths = find_paths(environ, resolved.config.paths.cache, resolved.config.paths.state)
     # What commands remembered belongs to an instance, and only the configuration tells which one is meant.
-    choices = Choices(paths.instance(resolved.config.name) / "choices.json")
+    choices = Choices(paths.instance(resolved.config.name) / FILE)
     if choices.settings:
         resolved = resolve(replace(given, choices=choices.settings))
     return Session(resolved, paths, catalogue, choices, environ, emit, cancelled)

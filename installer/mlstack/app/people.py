@@ -93,11 +93,8 @@ def no_profile(name: str, known: Sequence[str], why: str = "") -> MlstackError:
 
 def identity_exports(session: Session) -> Mapping[str, str] | None:
     """What the stack that keeps users exports, None where no stack keeps any."""
-    for stack in session.stacks:
-        exports = stack.exports.get(IDENTITY_PROVIDER, {})
-        if exports.get("users"):
-            return exports
-    return None
+    exports = session.exports(IDENTITY_PROVIDER)
+    return exports if exports.get("users") else None
 
 
 def user_store(session: Session, kube: Kube) -> Users:

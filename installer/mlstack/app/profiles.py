@@ -4,7 +4,7 @@ every ``up``, from whatever host, knows it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -174,9 +174,14 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
     report = applied(session)
     if not (purge and report.ok):
         return report
-    actions = purge_actions(stack, Profile(name, "").bucket, name)
+    return purge_profiles(session, stack, [name], "profiles remove")
+
+
+def purge_profiles(session: Session, stack: RenderedStack, names: Sequence[str], command: str) -> Report:
+    """Deletes what is left of profiles whose access an ``up`` has taken away."""
+    actions = [action for name in names for action in purge_actions(stack, Profile(name, "").bucket, name)]
     facts = Facts(HostFacts(), observing.observe_cluster(session))
-    report = run_plan(session, "profiles remove", Plan(session.name, "profiles remove", actions), facts)
+    report = run_plan(session, command, Plan(session.name, command, tuple(actions)), facts)
     # what is gone is written down as gone, so that nothing is left for the next `up`
     return applied(session) if report.ok else report
 

@@ -138,6 +138,10 @@ class Session:
         facts = with_issuer(self, replace(self.render_facts, people=self.people))
         return self.renderer.render(self.selection, facts)
 
+    def exports(self, capability: str) -> Mapping[str, str]:
+        """What the chosen stack that provides a capability exports; empty where none does."""
+        return next((stack.exports[capability] for stack in self.stacks if capability in stack.exports), {})
+
     @cached_property
     def people(self) -> People:
         """Users and profiles, those included that the cluster remembers."""

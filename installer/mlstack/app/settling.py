@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlstack.app import unchanged
+from mlstack.app import choices, unchanged
 from mlstack.core.tls import RENEW_BEFORE
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _files(session: Session) -> list[str]:
     from mlstack.adapters.paths import CONFIG_NAME
 
     paths = [
-        session.directory / "choices.json",
+        session.directory / choices.FILE,
         session.provider.kubeconfig(session.spec).absolute(),
         session.paths.cache / "store" / "index",
         Path(session.resolved.file or CONFIG_NAME).absolute(),

@@ -109,20 +109,24 @@ def trees(roots: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
 
 
 def _tree(root: str) -> str:
-    lines = sorted(f"{path} {size} {changed}" for path, size, changed in _below(root))
+    found = ((path, status) for path, status, is_directory in _below(root) if not is_directory)
+    lines = sorted(f"{path} {status.st_size} {status.st_ctime_ns}" for path, status in found)
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _below(directory: str) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of every file; of links what they lead to. Compiled modules are no input."""
+def _below(directory: str) -> Iterator[tuple[str, os.stat_result, bool]]:
+    """Path and status of the directory and of all below it, and whether it is a directory; of links what they lead to.
+
+    Compiled modules are no input.
+    """
     try:
+        yield directory, Path(directory).stat(), True
         entries = list(os.scandir(directory))
     except OSError:
         return
     for entry in entries:
         if not entry.is_dir():
-            found = entry.stat()
-            yield entry.path, found.st_size, found.st_ctime_ns
+            yield entry.path, entry.stat(), False
         elif entry.name != "__pycache__":
             yield from _below(entry.path)
 
@@ -130,11 +134,7 @@ def _below(directory: str) -> Iterator[tuple[str, int, int]]:
 def newest(files: Sequence[str], roots: Sequence[str]) -> float:
     """When anything of these was changed last, seconds since the epoch; directories count, since a deleted file changes them."""
     times = [one[2] for one in versions(files).values() if one]
-    for root in roots:
-        for directory, folders, _files in os.walk(root, followlinks=True):
-            folders[:] = [name for name in folders if name != "__pycache__"]
-            times.append(Path(directory).stat().st_ctime_ns)
-        times += [changed for _path, _size, changed in _below(root)]
+    times += [status.st_ctime_ns for root in roots for _path, status, _is_directory in _below(root)]
     return max(times, default=0) / 1e9
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
@@ -13,6 +13,7 @@ from mlstack.core.errors import ExitCode, MlstackError, Problems, did_you_mean
 from mlstack.core.people import ADMINS, LOGIN, PROFILES, Account, People, User
 from mlstack.core.peopleconfig import EMAIL, GROUP, NAME, default_email
 from mlstack.core.plan_services import first_password
+from mlstack.core.routes import GATEWAY
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
@@ -129,9 +130,9 @@ def _end_sessions(session: Session, kube: Kube) -> None:
     """Nobody can tell whose a session is, so all end."""
     from mlstack.adapters.sessions import open_sessions
 
-    for exports in (stack.exports.get(LOGIN, {}) for stack in session.stacks):
-        if exports.get("sessions"):
-            open_sessions(kube, exports).end_all()
+    exports = session.exports(LOGIN)
+    if exports.get("sessions"):
+        open_sessions(kube, exports).end_all()
 
 
 def _account(accounts: Sequence[Account], name: str) -> Account:
@@ -188,10 +189,7 @@ def user_token(session: Session, name: str, profile: str, audience: str, seconds
 
 
 def _gateway_audience(session: Session) -> str:
-    found: list[Mapping[str, str]] = [
-        stack.exports["gateway"] for stack in session.stacks if "gateway" in stack.exports
-    ]
-    audience = next((one["audience"] for one in found if one.get("audience")), "")
+    audience = session.exports(GATEWAY).get("audience", "")
     if not audience:
         raise MlstackError(
             "users.no-audience",

@@ -13,7 +13,7 @@ from mlstack.app.certs import authority_text
 from mlstack.app.people import provides
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.events import Message
-from mlstack.core.people import IDENTITY_PROVIDER, PROFILES
+from mlstack.core.people import IDENTITY_PROVIDER, LOGIN, PROFILES
 from mlstack.core.probes import Answer, Identity, Probe, accepted, control, probes, protected_paths
 from mlstack.core.results import CaseResult, TestReport
 from mlstack.core.routes import GATEWAY, role_of, with_platform
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mlstack.app.session import Session
     from mlstack.core.ports import Kube
 
-LOGIN = "login"
 TOKEN_SECONDS = 900
 """Life of the tokens made for the run; the API server gives none a shorter one than ten minutes."""
 ACCOUNT = "default"

@@ -11,9 +11,10 @@ from mlstack.core.errors import ExitCode
 HELP = """Remove the platform from this machine.
 
 Deletes the cluster and everything mlstack made for this instance. The data volumes (MinIO's
-objects, MySQL's databases) are kept for the next 'up' unless --purge is given. Downloads and built
-images stay in the cache; 'mlstack images prune --all' empties it. With --purge the last instance
-also ends a container engine that mlstack itself started.
+objects, MySQL's databases) are kept for the next 'up' unless --purge is given, and so are profile
+and addons that were chosen by command. Downloads and built images stay in the cache;
+'mlstack images prune --all' empties it. With --purge the last instance also ends a container engine
+that mlstack itself started.
 """
 
 

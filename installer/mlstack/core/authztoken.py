@@ -98,11 +98,15 @@ def _seconds(value: Any) -> float | None:
         return None
 
 
-def audiences_of(token: str) -> list[str]:
-    """Whom a token says it is for; empty for what is no token. The signature is not looked at."""
+def claims_of(token: str) -> dict[str, Any]:
+    """What a token says; nothing for what is no token. The signature is not looked at."""
     parts = token.split(".")
-    claims = _part(parts[1]) if len(parts) == 3 else None
-    return _list((claims or {}).get("aud"))
+    return (_part(parts[1]) if len(parts) == 3 else None) or {}
+
+
+def audiences_of(token: str) -> list[str]:
+    """Whom a token says it is for."""
+    return _list(claims_of(token).get("aud"))
 
 
 def _prefixes(rule: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict
 
-from mlstack.core.recipe import Strict
+from mlstack.core.documentmodel import Strict
 
 
 class Part(Strict):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlstack.core.authztoken import claims_of
 from mlstack.core.model import Object
 
 Headers = tuple[tuple[str, str], ...]
@@ -238,12 +239,8 @@ def _jwt(header: Mapping[str, Any], claims: Mapping[str, Any], key: bytes) -> st
 
 def _altered(token: str, claims: Mapping[str, Any]) -> str:
     """The token with other claims under the old signature."""
-    head, body, signature = (*token.split("."), "", "")[:3]
-    try:
-        old = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except ValueError:
-        old = {}
-    return f"{head}.{_part(json.dumps({**old, **claims}).encode())}.{signature}"
+    head, _, signature = (*token.split("."), "", "")[:3]
+    return f"{head}.{_part(json.dumps({**claims_of(token), **claims}).encode())}.{signature}"
 
 
 def _part(data: bytes) -> str:

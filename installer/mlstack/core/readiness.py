@@ -55,6 +55,11 @@ def conditions_of(obj: Object) -> dict[str, Mapping[str, Any]]:
     return {item["type"]: item for item in (obj.get("status") or {}).get("conditions") or () if "type" in item}
 
 
+def says_ready(obj: Object) -> bool:
+    """Whether a node or a pod has the condition Ready."""
+    return conditions_of(obj).get("Ready", {}).get("status") == "True"
+
+
 def _pending(reason: str) -> Readiness:
     return Readiness(State.PENDING, reason)
 

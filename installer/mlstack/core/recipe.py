@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from mlstack.core.documentmodel import Grown, Strict
 
 Mode = Annotated[str, StringConstraints(pattern=r"^[0-7]{3,4}$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/")]
@@ -25,22 +19,11 @@ CONTENT = "{content}"
 """The part of an image's reference that stands for the hash of its own packages."""
 
 
-class Strict(BaseModel):
-    """Base of every document model: frozen, unknown fields are errors, camelCase aliases as in Kubernetes."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        populate_by_name=True,
-        alias_generator=lambda name: "".join(
-            part if index == 0 else part.capitalize() for index, part in enumerate(name.split("_"))
-        ),
-    )
-
-
-class Restore(Strict):
+class Restore(Grown):
     """A file that a module zip lacks: copied from another file of the same module (a symlink upstream), or with the content
     given here (what upstream's build generates and the program only needs to find)."""
+
+    LATE = "content"
 
     module: str
     source: Annotated[str, Field(alias="from")] = ""
@@ -52,12 +35,6 @@ class Restore(Strict):
         if bool(self.source) == bool(self.content):
             raise ValueError("give either from or content")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A copied file is described as it was before there was content, so that its programs' keys in the store stay."""
-        data: dict[str, object] = dump(self)
-        return data if self.content else {key: value for key, value in data.items() if key != "content"}
 
 
 class GoProgram(Strict):
@@ -101,11 +78,13 @@ class Archive(Strict):
     group: int = 0
 
 
-class DebianRoot(Strict):
+class DebianRoot(Grown):
     """A root file system made by mmdebstrap. exclude: dpkg path-exclude globs; commands: run in the root by ``sh -e``.
 
     archives: unpacked into the root before the commands run.
     """
+
+    LATE = "archives"
 
     suites: list[DebianSuite] = Field(min_length=1)
     variant: Literal["minbase", "essential", "extract", "custom", "apt"] = "minbase"
@@ -115,12 +94,6 @@ class DebianRoot(Strict):
     """Paths (globs; all below a match too) deleted from the finished root."""
     archives: list[Archive] = []
     commands: list[str] = []
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without archives a root is described as it was before there were any, so that its key in the store stays."""
-        data: dict[str, Any] = dump(self)
-        return data if self.archives else {name: value for name, value in data.items() if name != "archives"}
 
 
 class DebFiles(Strict):
@@ -182,8 +155,10 @@ class ImageFile(Strict):
     group: int = 0
 
 
-class Build(Strict):
+class Build(Grown):
     """Layers from bottom to top: base, debian, debs, wheels, python, packages, go, files; then the image's configuration."""
+
+    LATE = "packages"
 
     base: str = "scratch"
     """``scratch`` or a shared base recipe's name (``stacks/bases/<name>.yaml``); its layers are stored once."""
@@ -203,12 +178,6 @@ class Build(Strict):
     volumes: list[str] = []
     stop_signal: str = ""
     labels: dict[str, str] = {}
-
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Fields that came after the first store keys were made are left out while unused, so that those keys stay."""
-        data: dict[str, object] = dump(self)
-        return data if self.packages else {key: value for key, value in data.items() if key != "packages"}
 
 
 class Image(Strict):

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from mlstack.core.recipe import Build, Image, Strict, Tool
+from mlstack.core.documentmodel import Strict
+from mlstack.core.recipe import Build, Image, Tool
 from mlstack.core.servicespec import Quantity
 from mlstack.core.stackfile import Budget, Source
 

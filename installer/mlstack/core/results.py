@@ -13,7 +13,8 @@ from mlstack.core.model import ClusterState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointInfo:
-    """Something to open or connect to. url: on the host; routed: through the gateway, if there; credential: of ``credentials``."""
+    """Something the user can open or connect to. url: complete, on the host; routed: through the gateway, empty where it has no
+    place behind one; scheme: as the stack says (``s3`` is spoken by programs); credential: name for ``mlstack credentials``."""
 
     name: str
     stack: str
@@ -50,9 +51,8 @@ class StackStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How an instance is. ``ready`` decides the exit code of ``mlstack status`` (0, else 4).
-
-    unfinished: the command that was interrupted and can be resumed, empty otherwise; missing: wanted stacks not installed."""
+    """How an instance is. ``ready`` decides the exit code of ``mlstack status`` (0, else 4). unfinished: the command that was
+    interrupted and can be resumed, empty otherwise; missing: wanted stacks that are not installed."""
 
     instance: str
     provider: str

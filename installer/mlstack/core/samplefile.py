@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from mlstack.core.recipe import Strict
+from mlstack.core.documentmodel import Strict
 from mlstack.core.servicespec import DnsLabel
 from mlstack.core.stackfile import Param, ParamName
 

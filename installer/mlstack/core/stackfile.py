@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from mlstack.core.recipe import Image, Sha256, Strict
+from mlstack.core.documentmodel import Strict
+from mlstack.core.recipe import Image, Sha256
 from mlstack.core.servicespec import BucketSpec, DatabaseSpec, DnsLabel, Quantity, SecretSpec
 
 API_VERSION = "mlstack/v1alpha1"

@@ -60,9 +60,9 @@ class Runner:
     def _carry_out(self, plan: Plan, estimates: Mapping[str, float]) -> Report:
         # Imported here: a run that finds nothing to do, the most frequent one, needs none of the handlers.
         from mlstack.engine.crew import Crew
-        from mlstack.engine.lanes import guess
+        from mlstack.engine.lanes import seconds_of
 
-        seconds = {one.id: estimates.get(one.id) or guess(one) for one in plan.actions}
+        seconds = {one.id: seconds_of(one, estimates.get(one.id)) for one in plan.actions}
         priority = critical_path({one.id: one.needs for one in plan.actions}, seconds)
         crew = Crew(plan, self._context, self._journal, self._durations, priority)
         try:

@@ -12,7 +12,7 @@ from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.events import Emit
 from mlstack.core.model import ClusterFacts, ClusterSpec, ClusterState, ImageRecord, Object
 from mlstack.core.ports import Cancelled, Kube
-from mlstack.core.readiness import conditions_of
+from mlstack.core.readiness import says_ready
 from mlstack.core.versions import satisfies
 from mlstack.providers.awaken import Connect
 
@@ -72,7 +72,7 @@ class ExistingProvider:
             return ClusterFacts(ClusterState.ABSENT, _reason(error))
         finally:
             kube.close()
-        ready = [node for node in nodes if conditions_of(node).get("Ready", {}).get("status") == "True"]
+        ready = [node for node in nodes if says_ready(node)]
         detail = "" if len(ready) == len(nodes) else f"{len(nodes) - len(ready)} of {len(nodes)} nodes are not ready"
         return ClusterFacts(
             ClusterState.RUNNING if ready else ClusterState.BROKEN,
