@@ -319,6 +319,29 @@ def test_a_wait_tells_its_reason_and_its_timeout_shows_the_log(world, fake):
     assert ("Pod/app/web-1", "container main: CrashLoopBackOff, started 3 times, ended with exit code 3") in reasons
 
 
+def test_a_deployment_that_stalled_before_this_run_may_still_become_ready(world, fake):
+    """The run before ended while it was stuck; what held it up is mended, and this run waits instead of failing at once."""
+    wanted, key = stack("app", ns("app"), deployment("web", "app")), ("apps/v1", "deployments", "app", "web")
+
+    def say(status):
+        with fake.lock:
+            observed = {"observedGeneration": fake.objects[key]["metadata"]["generation"]}
+            fake.put(key, {**fake.objects[key], "status": {**observed, **status}}, "MODIFIED")
+
+    def mend():
+        while not any("ProgressDeadline" in one.reason for event in world.told(StepWaiting) for one in event.pending):
+            time.sleep(0.01)
+        say({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1})
+
+    fake.never_ready.add("web")
+    assert not world.up(wanted, change=slow_waits(1.0))[1].ok
+    say({"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]})
+    thread = threading.Thread(target=mend, daemon=True)
+    thread.start()
+    assert world.up(wanted, change=slow_waits(20.0))[1].ok
+    thread.join(timeout=5)
+
+
 def test_a_failed_job_is_told_at_once(world, fake):
     fake.never_ready.add("once")
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once", "namespace": "app"}, "spec": {}}
