@@ -154,6 +154,11 @@ def test_a_failed_run_says_what_to_do(mlstack):
         assert text in ran.err
 
 
+def test_what_goes_on_from_a_failed_up_keeps_its_settings(mlstack):
+    ran = mlstack("up", "--name", "lab", "--set", "provider.kind.nodes=2", "--set", "auth.provider=a b", fails=True)
+    assert "'mlstack up --set provider.kind.nodes=2 --set 'auth.provider=a b' --name lab' goes on from here" in ran.err
+
+
 def test_general_options_before_and_after_the_command(mlstack):
     (tmp := __import__("pathlib").Path("x.yaml")).write_text("")
     for line in (
