@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mlstack.core.actions import IssueCertificate, RenewAuthority
+from mlstack.core.certmanager import ISSUED_BY
 from mlstack.core.desired import RenderedStack
 from mlstack.core.model import LABEL_INSTANCE, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.plan_certificates import certificate_id
@@ -63,10 +64,12 @@ def issue_certificate(context: Context, action: IssueCertificate) -> Done:
         return Done(False, "there already")
     certificate, key = context.ports.certificates.issue(authority, action.dns_names)
     data = encoded({"tls.crt": certificate, "tls.key": key, "ca.crt": authority[0]})
+    issued_by = {ISSUED_BY: f"mlstack-{context.instance}"}
     if found is None:
-        create(kube, secret_object(context.instance, rid, action.stack, data, TLS))
+        made = secret_object(context.instance, rid, action.stack, data, TLS)
+        create(kube, {**made, "metadata": {**made["metadata"], "annotations": issued_by}})
     else:
-        kube.patch(rid, {"data": data})
+        kube.patch(rid, {"data": data, "metadata": {"annotations": issued_by}})
     return Done()
 
 
