@@ -1,13 +1,11 @@
 """Every command with the played app: what it asks of the app, what it prints where, and its exit code."""
 
-import io
-import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fakeapp import CANARY, HOST_CHANGES
+from fakeapp import CANARY
 
 from mlstack.cli.commands import help_text, modules
 from mlstack.core.accessrequests import Question
@@ -127,33 +125,6 @@ def test_every_command_is_tried():
     assert tried == set(modules())
 
 
-def test_a_run_with_json_is_events_then_a_result(mlstack):
-    types = [line["type"] for line in mlstack("up", "--json", "--yes").lines]
-    assert types[0] == "RunStarted" and types[-3:] == ["RunFinished", "Result", "Status"]
-    failed = mlstack("up", "--json", "--yes", fails=True).lines[-1]
-    assert failed["ok"] is False and failed["failed"][0]["error"]["code"] == "wait.timeout"
-
-
-def test_an_up_that_ended_well_hands_over_what_it_said_and_how_it_was_asked(mlstack):
-    ran = mlstack("up", "--yes", "--name", "lab", "--set", "provider.kind.nodes=2")
-    (_, asked, told) = next(call for call in ran.calls if call[0] == "settle")
-    assert (asked.file, asked.name, asked.profile, asked.sets) == ("", "lab", "", ("provider.kind.nodes=2",))
-    assert "\n".join(told["lines"]) in ran.out and told["status"]["instance"] == "lab"
-    for other in (mlstack("up", "--yes", fails=True), mlstack("up", "--yes", "--no-host-changes")):
-        assert not [call for call in other.calls if call[0] == "settle"]
-
-
-def test_a_failed_run_says_what_to_do(mlstack):
-    ran = mlstack("--name", "lab", "up", fails=True)
-    assert ran.out == ""
-    for text in (
-        "minio is not ready [wait.timeout]",
-        "do:  mlstack logs minio",
-        "'mlstack up --name lab' goes on from here",
-    ):
-        assert text in ran.err
-
-
 def test_general_options_before_and_after_the_command(mlstack):
     (tmp := __import__("pathlib").Path("x.yaml")).write_text("")
     for line in (
@@ -164,37 +135,6 @@ def test_general_options_before_and_after_the_command(mlstack):
         assert mlstack(*line.split()).lines[0]["type"] == "Status"
     ran = mlstack("--name", "lab", "config", "show", "--set", "provider.kind.nodes=2", "--origin")
     assert "flag --name" in ran.out and "flag --set" in ran.out
-
-
-def test_host_changes_are_shown_and_root_without_terminal_goes_on(mlstack, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    ran = mlstack("up", host=HOST_CHANGES)
-    assert ran.code == 0 and all(change in ran.err for change in HOST_CHANGES) and "running as root" in ran.err
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    ran = mlstack("up", host=HOST_CHANGES)
-    assert ran.code == ExitCode.PREFLIGHT and "--yes agrees" in ran.err
-    assert mlstack("up", "--yes", host=HOST_CHANGES).code == 0
-
-
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("", 3)])
-def test_host_changes_are_asked_for_in_a_terminal(mlstack, monkeypatch, answer, code):
-    class Terminal:
-        def isatty(self):
-            return True
-
-        def readline(self):
-            return answer
-
-    monkeypatch.setattr("sys.stdin", Terminal())
-    ran = mlstack("up", host=HOST_CHANGES)
-    assert ran.code == code and "Make these changes? [y/N]" in ran.err
-
-
-def test_purge_needs_a_yes(mlstack):
-    for flag in ("--purge", "--undo-host"):
-        ran = mlstack("down", flag)
-        assert ran.code == 2 and "cli.not-confirmed" in ran.err
-        assert all(call[0] != "down" for call in ran.calls)
 
 
 @pytest.mark.parametrize(
@@ -299,27 +239,3 @@ def test_help_lists_every_command_in_both_ways_of_asking(mlstack):
 def test_completion_scripts(mlstack, shell):
     ran = mlstack("completion", shell)
     assert ran.code == 0 and "_MLSTACK_COMPLETE" in ran.out
-
-
-def test_connect_shows_a_secret_only_when_asked(mlstack):
-    for line in ("connect", "connect s3", "connect s3 --json"):
-        assert CANARY not in mlstack(*line.split()).out
-    assert CANARY in mlstack("connect", "s3", "--print", "env", "--json").lines[-1]["text"]
-    assert mlstack("connect", "--print", "env").code == ExitCode.USAGE
-    assert mlstack("connect", "s3", "--seconds", "5").code == ExitCode.USAGE
-
-
-@pytest.mark.parametrize(
-    "line", ["--as a --check", "--as a --token t", "-H nocolon", "--token -", "--nonsense"], ids=lambda line: line
-)
-def test_auth_explain_refuses_what_makes_no_sense(mlstack, monkeypatch, line):
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
-    assert mlstack("auth", "explain", "/", *line.split()).code == ExitCode.USAGE
-
-
-def test_auth_explain_reads_a_token_from_standard_input(mlstack, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{CANARY}\n"))
-    ran = mlstack("auth", "explain", "/", "--token", "-", "-H", "Accept: a: b")
-    ((_, question),) = [call for call in ran.calls if call[0] == "explain"]
-    assert (question.token, dict(question.headers)) == (CANARY, {"Accept": "a: b"})
-    assert CANARY not in repr(question) + ran.out

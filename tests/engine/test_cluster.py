@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_up import config, ns, slow_waits
+from sampleobjects import config, ns, slow_waits
 from world import World, stack
 
 from mlstack.adapters.kube_http import Patience

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from fakeapi import FakeApi, random_faults
-from test_up import config, deployment, ns, platform
+from sampleobjects import config, deployment, ns, platform
 from world import INSTANCE, World, stack
 
 from mlstack.adapters.kube import KubeClient

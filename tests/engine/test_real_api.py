@@ -10,7 +10,7 @@ import time
 
 import pytest
 from apiserver import ApiServer, missing
-from test_up import applied, config, crd, ns, slow_waits, thing
+from sampleobjects import applied, config, crd, ns, slow_waits, thing
 from world import INSTANCE, World, secret_value, stack
 
 from mlstack.adapters.kube import KubeClient

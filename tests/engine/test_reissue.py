@@ -8,6 +8,7 @@ from world import INSTANCE, World, secret_value, stack
 
 from mlstack.adapters.certificates import OwnAuthority
 from mlstack.core.actions import IssueCertificate
+from mlstack.core.certmanager import ISSUED_BY
 from mlstack.core.desired import Facts, HostFacts, Wanted
 from mlstack.core.model import ResourceId
 from mlstack.core.plan import plan_up
@@ -52,6 +53,19 @@ def certificate(world, rid=SECRET):
 
 def issued(plan):
     return [action.why for action in plan.actions if isinstance(action, IssueCertificate)]
+
+
+def test_cert_manager_is_told_that_another_issuer_made_it_also_after_it_had_it(world):
+    """Without the annotation it takes a Secret that it finds for its own work, and keeps a certificate that it did not issue."""
+    world.up(app("lab.localhost"))
+    assert issuer_of(world) == f"mlstack-{INSTANCE}"
+    world.client().patch(SECRET, {"metadata": {"annotations": {ISSUED_BY: "company-ca"}}})
+    world.up(app("other.localhost"))
+    assert issuer_of(world) == f"mlstack-{INSTANCE}"
+
+
+def issuer_of(world):
+    return world.client().get(SECRET)["metadata"]["annotations"][ISSUED_BY]
 
 
 def test_a_certificate_is_kept_until_it_is_due_and_then_replaced_with_the_reason(world):

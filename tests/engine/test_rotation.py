@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from test_up import applied, config, deployment, ns
+from sampleobjects import applied, config, deployment, ns
 from world import labelled, secret_value, stack
 
 from mlstack.adapters.kube import KubeClient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -78,12 +79,17 @@ def bring_up(session: Session, *, yes: bool, no_host_changes: bool, page: Page |
         lines = show.summary(status, session.command) if status else []
         if status and not no_host_changes:
             app.settle(_asked(session), told_of(plain(status), lines, EVENTS_VERSION))
-    code = session.finish(report, resume="up")
+    code = session.finish(report, resume=_again(session))
     if status is not None:
         session.data("Status", status)
         for line in lines:
             session.say(line)
     return Ending(code, status)
+
+
+def _again(session: Session) -> str:
+    """The command that goes on with the same settings: without ``--set`` it would take them back."""
+    return " ".join(["up", *(f"--set {shlex.quote(text)}" for text in session.options.sets)])
 
 
 def _asked(session: Session) -> Asked:

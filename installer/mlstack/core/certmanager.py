@@ -11,6 +11,8 @@ from mlstack.core.tls import is_address
 
 API_VERSION = "cert-manager.io/v1"
 INJECT = "cert-manager.io/inject-ca-from"
+ISSUED_BY = "cert-manager.io/issuer-name"
+"""Annotation that says who issued a Secret's certificate. A Secret without it cert-manager takes for its own work and keeps."""
 DURATION, RENEW_BEFORE = "2160h", "720h"
 """90 days, renewed 30 days before the end: what public authorities give at most for much longer."""
 

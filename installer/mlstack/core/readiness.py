@@ -21,10 +21,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The state, and in words what is missing or went wrong."""
+    """The state, and in words what is missing or went wrong. stalled: it failed only in that it got no further within its own
+    deadline, which may have been long ago: it can still become ready."""
 
     state: State
     reason: str = ""
+    stalled: bool = False
 
 
 READY = Readiness(State.READY)
@@ -106,7 +108,7 @@ def _deployment(obj: Object) -> Readiness:
     conditions = conditions_of(obj)
     progressing, stuck = conditions.get("Progressing", {}), conditions.get("ReplicaFailure", {})
     if progressing.get("reason") == "ProgressDeadlineExceeded":
-        return _failed(_said(progressing, "it made no progress"))
+        return Readiness(State.FAILED, _said(progressing, "it made no progress"), stalled=True)
     updated, total, available = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas"))
     if updated >= wanted and total <= updated and available >= wanted:
         return READY

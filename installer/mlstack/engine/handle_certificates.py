@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mlstack.core.actions import IssueCertificate, RenewAuthority
+from mlstack.core.certmanager import ISSUED_BY
 from mlstack.core.desired import RenderedStack
 from mlstack.core.model import LABEL_INSTANCE, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.plan_certificates import certificate_id
@@ -63,10 +64,11 @@ def issue_certificate(context: Context, action: IssueCertificate) -> Done:
         return Done(False, "there already")
     certificate, key = context.ports.certificates.issue(authority, action.dns_names)
     data = encoded({"tls.crt": certificate, "tls.key": key, "ca.crt": authority[0]})
+    issued_by = {ISSUED_BY: f"mlstack-{context.instance}"}
     if found is None:
-        create(kube, secret_object(context.instance, rid, action.stack, data, TLS))
+        create(kube, secret_object(context.instance, rid, action.stack, data, kind=TLS, notes=issued_by))
     else:
-        kube.patch(rid, {"data": data})
+        kube.patch(rid, {"data": data, "metadata": {"annotations": issued_by}})
     return Done()
 
 
@@ -76,7 +78,7 @@ def renew_authority(context: Context, _action: RenewAuthority) -> Done:
     with context.lock:
         data = _new_authority(context)
         if kube.get(rid) is None:
-            create(kube, secret_object(context.instance, rid, "", data, TLS))
+            create(kube, secret_object(context.instance, rid, "", data, kind=TLS))
         else:
             kube.patch(rid, {"data": data})
     return Done()
@@ -88,7 +90,7 @@ def _authority(context: Context, kube: Kube) -> tuple[str, str]:
     with context.lock:
         found = kube.get(rid)
         if found is None:
-            found = create(kube, secret_object(context.instance, rid, "", _new_authority(context), TLS))
+            found = create(kube, secret_object(context.instance, rid, "", _new_authority(context), kind=TLS))
     return _text(found, "tls.crt"), _text(found, "tls.key")
 
 

@@ -16,12 +16,22 @@ def encoded(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def secret_object(
-    instance: str, rid: ResourceId, stack: str, data: Mapping[str, str], kind: str = "Opaque", mark: str = ""
+    instance: str,
+    rid: ResourceId,
+    stack: str,
+    data: Mapping[str, str],
+    *,
+    kind: str = "Opaque",
+    mark: str = "",
+    notes: Mapping[str, str] | None = None,
 ) -> Object:
-    """The Secret, labelled as the instance's. data: encoded; kind: its ``type``; mark: of what it was made from, if any."""
+    """The Secret, labelled as the instance's. data: encoded; kind: its ``type``; mark: of what it was made from, if any; notes:
+    further annotations."""
     labels = {LABEL_INSTANCE: instance, LABEL_STACK: stack}
-    notes = {"annotations": {ANNOTATION_FINGERPRINT: mark}} if mark else {}
-    metadata = {"name": rid.name, "namespace": rid.namespace, "labels": labels, **notes}
+    annotations = {**(notes or {}), **({ANNOTATION_FINGERPRINT: mark} if mark else {})}
+    metadata = {"name": rid.name, "namespace": rid.namespace, "labels": labels}
+    if annotations:
+        metadata["annotations"] = annotations
     return {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": dict(data)}
 
 

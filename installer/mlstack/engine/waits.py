@@ -41,6 +41,10 @@ class _Open:
     mark: str = ""
     told: tuple[Pending, ...] = ()
 
+    def is_young(self) -> bool:
+        """Whether what stalled may have done so before this wait, which a run that goes on after a failed one must not fail for."""
+        return time.monotonic() - self.began < self.action.timeout
+
 
 Ended = Callable[[str, MlstackError | None], None]
 
@@ -122,7 +126,7 @@ class WaitBoard:
         verdict = readiness(obj, one.action.condition)
         if verdict.state is State.READY:
             self._finish(action_id, None)
-        elif verdict.state is State.FAILED:
+        elif verdict.state is State.FAILED and not (verdict.stalled and one.is_young()):
             self._fail(one, "wait.failed", f"{one.action.resource} failed", [verdict.reason])
 
     def _broken(self, key: WatchKey, error: MlstackError) -> None:
