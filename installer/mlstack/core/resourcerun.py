@@ -54,6 +54,14 @@ def resource_message(obj: Object, follow: Follow) -> str:
     return _said(said[-1]) if said else ""
 
 
+def shown_line(line: str, follow: Follow) -> str | None:
+    """What is shown of a line of its programs' log; None for nothing."""
+    if not follow.lines:
+        return line
+    match = re.search(follow.lines, line)
+    return match[1] if match else None
+
+
 def is_resource_result(where: str) -> bool:
     """Whether a sample may name a result of a followed object like this."""
     match = _WANTED.fullmatch(where)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from mlstack.core.documentmodel import Strict
 from mlstack.core.servicespec import DnsLabel
@@ -14,14 +15,26 @@ from mlstack.core.stackfile import Param, ParamName
 class Follow(Strict):
     """How an object that its own controller works on is followed. succeeded, failed: the types of its conditions that mean its
     end; pods: selector of the pods whose log is shown, ``{name}`` stands for the object's; container: which of their
-    containers; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``.
+    containers; lines: pattern of the lines that are shown, of those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``.
     """
 
     succeeded: str = "Succeeded"
     failed: str = "Failed"
     pods: str
     container: str
+    lines: str = ""
     progress: str = ""
+
+    @field_validator("lines")
+    @classmethod
+    def _is_a_pattern(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"no pattern: {error}") from error
+        if value and groups != 1:
+            raise ValueError("one group of the pattern says what is shown")
+        return value
 
 
 class SampleSpec(Strict):
