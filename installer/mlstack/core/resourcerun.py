@@ -1,4 +1,4 @@
-"""Reads an object of any kind that a controller works on, as samples follow it: its conditions, how far it is, its results. Pure."""
+"""Reads an object of any kind that a controller works on, as samples follow it: conditions, progress, results. Pure."""
 
 from __future__ import annotations
 

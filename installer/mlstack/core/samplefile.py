@@ -13,9 +13,11 @@ from mlstack.core.stackfile import Param, ParamName
 
 
 class Follow(Strict):
-    """How an object that its own controller works on is followed. succeeded, failed: the types of its conditions that mean its
-    end; pods: selector of the pods whose log is shown, ``{name}`` stands for the object's; container: which of their
-    containers; lines: pattern of the lines that are shown, of those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``.
+    """How an object that its own controller works on is followed.
+
+    succeeded, failed: the types of its conditions that mean its end; pods: selector of the pods whose log is shown,
+    ``{name}`` stands for the object's; container: which of their containers; lines: pattern of the lines that are shown, of
+    those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``.
     """
 
     succeeded: str = "Succeeded"
