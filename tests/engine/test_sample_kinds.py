@@ -216,7 +216,8 @@ def test_a_step_that_waits_says_for_what_once() -> None:
     )
     _, events = run(cluster, WorkflowKind(cluster), WORKFLOW, {})
     told = [(one.phase, one.message) for one in events if isinstance(one, SampleStep)]
-    assert told == [("Pending", ""), ("Pending", "ImagePullBackOff: no such image")]
+    assert told[0] == ("Pending", "") and len(told) == 2
+    assert told[1][1].startswith("ImagePullBackOff: no such image; name an image that")
 
 
 def test_without_watch_it_is_only_started() -> None:

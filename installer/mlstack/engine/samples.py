@@ -7,16 +7,20 @@ import time
 from collections.abc import Callable, Mapping
 
 from mlstack.core.errors import MlstackError
-from mlstack.core.events import Emit, LogLine, Message, SampleStep
+from mlstack.core.events import Emit, Event, LogLine, Message, SampleStep
+from mlstack.core.holdups import with_remedy
 from mlstack.core.model import Object
 from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
 from mlstack.core.samplekind import SampleKind, Started
+from mlstack.engine.sampleholdups import HoldupTeller
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
 USUAL = frozenset({"PodInitializing", "ContainerCreating"})
 """What every pod says on its way (the kubelet's reasons): no news."""
+STUCK = frozenset({"Pending", "Failed", "Error"})
+"""Phases of a step whose message may call for something to do."""
 LOG_SECONDS = 10.0
 """How long the last log lines may take after the workflow's end."""
 
@@ -58,8 +62,17 @@ class SampleRunner:
         resource = self._kube.resource(run.api_version, run.kind)
         assert resource is not None, "a kind starts only what is served"  # noqa: S101
         ended, state = threading.Event(), run.object
-        logs = _Logs(self._kube, self._emit, run, self._kind.lines, ended)
+        waiting = HoldupTeller(
+            self._kube, self._emit, run, lambda: str((state.get("metadata") or {}).get("name") or "")
+        )
+
+        def emit(event: Event) -> None:
+            waiting.heard()
+            self._emit(event)
+
+        logs = _Logs(self._kube, emit, run, self._kind.lines, ended)
         logs.start()
+        waiting.start()
         seen: dict[str, tuple[str, str]] = {}
         try:
             while not self._kind.finished(state) and not self._cancelled():
@@ -71,26 +84,27 @@ class SampleRunner:
                             "sample.deleted", f"{run.name} was deleted while it ran", remedy="run it again"
                         )
                     state = event.object
-                    self._tell(state, seen)
+                    self._tell(state, seen, emit)
                     if self._kind.finished(state) or self._cancelled():
                         break
         finally:
             ended.set()
+            waiting.end()
             logs.finish()
         return state
 
-    def _tell(self, state: Object, seen: dict[str, tuple[str, str]]) -> None:
+    def _tell(self, state: Object, seen: dict[str, tuple[str, str]], emit: Emit) -> None:
         """Emits the steps whose phase changed, or of which something else is worth saying."""
         for step in self._kind.steps(state):
             said = step.phase, "" if step.message in USUAL else step.message
             if seen.get(step.id) != said:
                 seen[step.id] = said
-                self._emit(
+                emit(
                     SampleStep(
                         step=step.id,
                         name=step.name,
                         phase=step.phase,
-                        message=said[1],
+                        message=with_remedy(said[1]) if step.phase in STUCK else said[1],
                         attempt=step.attempt,
                         seconds=step.seconds,
                     )
