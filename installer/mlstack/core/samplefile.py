@@ -46,7 +46,11 @@ class SampleSpec(Strict):
     says how to read, ``pipeline`` hands its ``spec.pipeline`` to the provider of capability ``pipelines``.
     """
 
-    object: dict[str, Any]
+    object: dict[str, Any] = {}
+    extends: str = ""
+    """Another sample of the stack, of which this one is a variant: it has its object, and what this one does not say."""
+    requires: list[str] = []
+    """Stacks or capabilities without which it cannot run, beside what its stack requires: it is not offered then."""
     params: dict[ParamName, Param] = {}
     runner: Literal["workflow", "resource", "pipeline"] = "workflow"
     follow: Follow | None = None
@@ -60,6 +64,8 @@ class SampleSpec(Strict):
     def _followed(self) -> SampleSpec:
         if (self.runner == "resource") != (self.follow is not None):
             raise ValueError("`follow` goes with runner: resource, and that with it")
+        if bool(self.object) == bool(self.extends):
+            raise ValueError("a sample has an `object` of its own, or `extends` one that has")
         return self
 
 
