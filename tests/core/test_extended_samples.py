@@ -70,6 +70,7 @@ def chosen(name: str, provides: list[str], *samples: Sample) -> Chosen:
                 "kubernetes": ">=1.30",
                 "namespace": name,
                 "provides": provides,
+                "manifests": [],
                 "budget": {"cpu": "1m", "memory": "1Mi"},
             },
         }
