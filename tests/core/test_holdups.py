@@ -65,6 +65,7 @@ def test_what_cannot_even_make_its_pods_is_told_by_its_newest_warning() -> None:
         warning("Job", "run-2-node-0", "exceeded quota: of somebody else", 3),
         warning("Workflow", "run-1", "from before", 0) | {"lastTimestamp": "2026-11-01T09:59:00Z"},
         warning("Job", "run-1-x", "all well") | {"type": "Normal"},
+        warning("Pod", "run-1-server", "Readiness probe failed", 3, "Unhealthy"),
     ]
     (found,) = holdups([], events, "run-1", BEGAN)
     assert found.resource == "Job/ann/run-1-node-0"

@@ -38,6 +38,8 @@ _RULES: tuple[tuple[str, str], ...] = (
 _OTHERWISE = (
     "`mlstack status` and `mlstack doctor` look at the platform; interrupting this command does not end the run"
 )
+_USUAL = ("Unhealthy",)
+"""Warnings that programs cause while they start."""
 _NEWS = ("starting its containers", "running, not ready yet", "waits for a node")
 
 
@@ -83,7 +85,7 @@ def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator
     for event in events:
         about = event.get("involvedObject") or {}
         moment = _moment(event)
-        if event.get("type") != "Warning" or not str(about.get("name", "")).startswith(stem) or moment < since:
+        if event.get("type") != "Warning" or event.get("reason") in _USUAL or not str(about.get("name", "")).startswith(stem) or moment < since:
             continue
         obj = {
             "kind": about.get("kind", ""),
