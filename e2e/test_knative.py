@@ -20,12 +20,13 @@ from e2e.application import AUDIENCE
 from e2e.browser import Browser
 from e2e.platform import Platform, restricted, run_pod, wait_for
 
+pytestmark = pytest.mark.timeout(900)
 GROUP, PLURAL = ("serving.knative.dev", "v1"), "services"
 SYSTEM = "knative-serving"
 IMAGE = "mlstack.local/python:3.11"
 OWNER, OTHER = "e2e-serve@example.org", "e2e-serve-other@example.org"
 PROGRAM = """
-import json, os, time
+import json, os, signal, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Answer(BaseHTTPRequestHandler):
@@ -43,6 +44,7 @@ class Answer(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 ThreadingHTTPServer(("", int(os.environ["PORT"])), Answer).serve_forever()
 """
 

@@ -19,6 +19,7 @@ from e2e.application import AUDIENCE
 from e2e.browser import Browser
 from e2e.platform import Platform
 
+pytestmark = pytest.mark.timeout(600)
 ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 4.2, 1.5], [6.7, 3.0, 5.2, 2.3]]
 API = ("serving.kserve.io", "v1beta1")
 SERVED_BY = "mlstack-served-by"
@@ -97,8 +98,8 @@ def serve(custom: kubernetes.client.CustomObjectsApi, space: str, name: str, **s
     except ApiException as error:
         if error.status != 409:
             raise
-        changes = [{"op": "replace", "path": "/spec", "value": spec}]
-        custom.patch_namespaced_custom_object(*API, space, "inferenceservices", name, changes)
+        found = custom.get_namespaced_custom_object(*API, space, "inferenceservices", name)
+        custom.replace_namespaced_custom_object(*API, space, "inferenceservices", name, {**found, "spec": spec})
 
 
 def until(condition: Any, seconds: float = 180) -> Any:
@@ -151,6 +152,14 @@ def test_the_sample_leaves_the_first_version_behind_the_gateway(browser: Browser
     assert infer.json()["outputs"][0]["data"] == [0, 1, 2]
 
 
+def test_the_sample_leaves_no_autoscaler_behind(
+    platform: Platform, served: tuple[str, str], pair: tuple[str, str]
+) -> None:
+    """KServe gives that of a canary no owner, so that it would outlive the model."""
+    found = kubernetes.client.AutoscalingV2Api(platform.api()).list_namespaced_horizontal_pod_autoscaler(pair[0])
+    assert [one.metadata.name for one in found.items if one.metadata.name.startswith("iris-")] == []
+
+
 def test_only_members_may_ask(
     platform: Platform, browser: Browser, served: tuple[str, str], pair: tuple[str, str]
 ) -> None:
@@ -198,7 +207,7 @@ def test_a_canary_gets_its_share_is_taken_back_and_takes_over(
         found = [ask(browser, path, bearer, body) for _ in range(times)]
         return Counter((one.status_code, one.headers.get(SERVED_BY, ""), one.text) for one in found)
 
-    old, new = (200, "scale-predictor", '{"predictions":[3.0]}'), (200, "scale-v2-predictor", '{"predictions":[6.0]}')
+    old, new = (200, "scale-predictor", '{"predictions":[3]}'), (200, "scale-v2-predictor", '{"predictions":[6]}')
     trial = {"predictor": predictor(two, name="v2"), "trafficPercent": 30}
     serve(custom, space, "scale", predictor=predictor(one), canary=[trial])
     until(lambda: seen(10).keys() > {old})
@@ -315,10 +324,11 @@ def test_a_deleted_model_is_gone_with_all_its_parts(
 
 
 def test_no_program_gets_at_the_routes_or_at_models_of_others(platform: Platform, pair: tuple[str, str]) -> None:
+    api = kubernetes.client.AuthorizationV1Api(platform.api())
+
     def may(who: str, verb: str, resource: str, group: str, space: str) -> bool:
         attributes = {"namespace": space, "verb": verb, "resource": resource, "group": group}
         review = {"spec": {"user": f"system:serviceaccount:{who}", "resourceAttributes": attributes}}
-        api = kubernetes.client.AuthorizationV1Api(platform.api())
         return bool(api.create_subject_access_review(review).status.allowed)
 
     one, two = pair

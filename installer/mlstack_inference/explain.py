@@ -143,7 +143,13 @@ def _by_events(service: Object, events: Sequence[Object]) -> Iterator[Reason]:
             yield Reason(waits, "a pod that may be made", message, "Correct what the message names.")
         if event.get("type") == "Warning" and (about.get("kind"), about.get("name")) == ("InferenceService", name):
             remedy = "Correct the InferenceService; the message says what the controller could not do."
-            yield Reason(name_of(service), "the controller", message, remedy)
+            # said once it may be what passes, or what the status, which is written after it, says better
+            yield Reason(name_of(service), "the controller", message, remedy, _times(event) > 1)
+
+
+def _times(event: Object) -> int:
+    """How often an event was said."""
+    return int((event.get("series") or {}).get("count") or event.get("count") or 1)
 
 
 def _when(event: Object) -> str:

@@ -137,6 +137,9 @@ def test_what_the_controller_could_not_do() -> None:
     said = event("InternalError", "StorageURI not supported: ftp://x", "InferenceService", "iris")
     reason = explain(service(ready=False), [], [said])
     assert (reason.waits, reason.why) == ("InferenceService/ann/iris", "StorageURI not supported: ftp://x")
+    assert not reason.lasting, "the status, which is written after the event, may say it better"
+    for again in ({"count": 2}, {"series": {"count": 2}}):
+        assert explain(service(ready=False), [], [{**said, **again}]).lasting
 
 
 def test_a_condition_is_told_where_nothing_else_is_known() -> None:
