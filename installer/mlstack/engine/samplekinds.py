@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object
-from mlstack.core.pipelinerun import LABEL_RUN, run_results, run_steps
+from mlstack.core.pipelinerun import LABEL_RUN, StepLines, run_results, run_steps
 from mlstack.core.ports import Kube
 from mlstack.core.samplekind import Started
-from mlstack.core.workflow import LABEL_WORKFLOW, FlowStep, finished, phase_of, results_of, steps_of
+from mlstack.core.workflow import (
+    LABEL_WORKFLOW,
+    FlowStep,
+    finished,
+    is_executor_line,
+    phase_of,
+    results_of,
+    steps_of,
+)
 
 WORKFLOW = ("argoproj.io/v1alpha1", "Workflow")
 
@@ -53,6 +61,10 @@ class WorkflowKind:
         """As the workflow says."""
         return steps_of(obj)
 
+    def lines(self) -> Callable[[str], bool]:
+        """All but what the engine's executor says about itself."""
+        return lambda line: not is_executor_line(line)
+
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Outputs of the workflow's steps."""
         del run  # the workflow holds them itself
@@ -91,6 +103,10 @@ class PipelineKind(WorkflowKind):
     def steps(self, obj: Object) -> list[FlowStep]:
         """The pipeline's own steps."""
         return run_steps(obj)
+
+    def lines(self) -> Callable[[str], bool]:
+        """Also without the notes of drivers and launchers."""
+        return StepLines().wants
 
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """What the run recorded."""

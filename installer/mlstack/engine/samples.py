@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Emit, LogLine, Message, SampleStep
@@ -12,7 +12,6 @@ from mlstack.core.model import Object
 from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
 from mlstack.core.samplekind import SampleKind, Started
-from mlstack.core.workflow import is_executor_line
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
@@ -57,7 +56,7 @@ class SampleRunner:
         resource = self._kube.resource(run.api_version, run.kind)
         assert resource is not None, "a kind starts only what is served"  # noqa: S101
         ended, state = threading.Event(), run.object
-        logs = _Logs(self._kube, self._emit, run, ended)
+        logs = _Logs(self._kube, self._emit, run, self._kind.lines, ended)
         logs.start()
         seen: dict[str, str] = {}
         try:
@@ -98,8 +97,10 @@ class SampleRunner:
 class _Logs:
     """Streams the log of every pod of one run, a thread a pod, as the pods come."""
 
-    def __init__(self, kube: Kube, emit: Emit, run: Started, ended: threading.Event) -> None:
-        self._kube, self._emit = kube, emit
+    def __init__(
+        self, kube: Kube, emit: Emit, run: Started, lines: Callable[[], Callable[[str], bool]], ended: threading.Event
+    ) -> None:
+        self._kube, self._emit, self._lines = kube, emit, lines
         self._run, self._ended = run, ended
         self._threads: list[threading.Thread] = []
         self._watcher = threading.Thread(target=self._watch, name=f"pods-of-{run.name}", daemon=True)
@@ -140,9 +141,10 @@ class _Logs:
                 return
 
     def _stream(self, pod: str) -> None:
+        wanted = self._lines()
         try:
             for line in self._kube.logs(self._run.namespace, pod, self._run.container, follow=True):
-                if not is_executor_line(line):
+                if wanted(line):
                     self._emit(LogLine(source=pod, text=line))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))
