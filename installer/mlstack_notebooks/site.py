@@ -54,10 +54,7 @@ def read_site(text: str) -> Site:
         data["groupsHeader"],
         f"{data['memoryLimit']} of memory, {data['size']} of disk"
         + (f"; it sleeps after {data['idleMinutes']} idle minutes" if data["idleMinutes"] else ""),
-        {
-            name: Notebook(name, tuple(people[name]["users"]), tuple(people[name]["groups"]))
-            for name in sorted(people)
-        },
+        {name: Notebook(name, tuple(people[name]["users"]), tuple(people[name]["groups"])) for name in sorted(people)},
     )
 
 

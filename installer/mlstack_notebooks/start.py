@@ -71,7 +71,7 @@ def main() -> int:
         Path(os.environ["GATEWAY_AUTHORITIES_FILE"]),
     )
     threading.Thread(target=make_door(gateway, DOOR).serve_forever, daemon=True).start()
-    lab = subprocess.Popen(arguments(os.environ))  # noqa: S603  # the command line above
+    lab = subprocess.Popen(arguments(os.environ))
 
     def end(number: int, _frame: object) -> None:
         ended.set()
