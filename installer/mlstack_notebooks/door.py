@@ -59,40 +59,10 @@ def make_door(gateway: Gateway, port: int) -> ThreadingHTTPServer:
 
         def _pass_on(self) -> None:
             self.close_connection = True  # one request a connection: an answer without a length ends with it
-            connection: http.client.HTTPSConnection | None = None
             try:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                connection = gateway.connect()
-                connection.request(self.command, self.path, body or None, self._headers())
-                answer = connection.getresponse()
-                self.send_response(answer.status, answer.reason)
-                for key, value in answer.getheaders():
-                    if key.lower() not in HOPS | {"content-length"}:
-                        self.send_header(key, value)
-                self.send_header("connection", "close")
-                self.end_headers()
-                while part := answer.read1(1 << 16):
-                    self.wfile.write(part)
+                _relay(self, gateway)
             except (OSError, http.client.HTTPException) as error:
-                self._refuse(f"the gateway at {gateway.service} cannot be asked: {error}")
-            finally:
-                if connection is not None:
-                    connection.close()
-
-        def _headers(self) -> dict[str, str]:
-            kept = {key: value for key, value in self.headers.items() if key.lower() not in HOPS}
-            for name in [key for key in kept if key.lower() in ("host", "authorization", "cookie")]:
-                del kept[name]
-            # the kubelet renews the token
-            return {**kept, "Host": gateway.authority, "Authorization": f"Bearer {gateway.token.read_text().strip()}"}
-
-        def _refuse(self, text: str) -> None:
-            body = json.dumps({"error": text}).encode()
-            self.send_response(http.client.BAD_GATEWAY)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+                _refuse(self, f"the gateway at {gateway.service} cannot be asked: {error}")
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # the class gives the names
 
@@ -100,3 +70,38 @@ def make_door(gateway: Gateway, port: int) -> ThreadingHTTPServer:
             """Nothing: the gateway writes a line for every request."""
 
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+
+def _relay(asked: BaseHTTPRequestHandler, gateway: Gateway) -> None:
+    """Asks the gateway the same and hands its answer back. Raises OSError, http.client.HTTPException."""
+    body = asked.rfile.read(int(asked.headers.get("content-length") or 0))
+    connection = gateway.connect()
+    try:
+        connection.request(asked.command, asked.path, body or None, _headers(asked, gateway))
+        answer = connection.getresponse()
+        asked.send_response(answer.status, answer.reason)
+        for key, value in answer.getheaders():
+            if key.lower() not in HOPS | {"content-length"}:
+                asked.send_header(key, value)
+        asked.send_header("connection", "close")
+        asked.end_headers()
+        while part := answer.read1(1 << 16):
+            asked.wfile.write(part)
+    finally:
+        connection.close()
+
+
+def _headers(asked: BaseHTTPRequestHandler, gateway: Gateway) -> dict[str, str]:
+    dropped = HOPS | {"host", "authorization", "cookie"}
+    kept = {key: value for key, value in asked.headers.items() if key.lower() not in dropped}
+    # the kubelet renews the token
+    return {**kept, "Host": gateway.authority, "Authorization": f"Bearer {gateway.token.read_text().strip()}"}
+
+
+def _refuse(asked: BaseHTTPRequestHandler, text: str) -> None:
+    body = json.dumps({"error": text}).encode()
+    asked.send_response(http.client.BAD_GATEWAY)
+    asked.send_header("content-type", "application/json")
+    asked.send_header("content-length", str(len(body)))
+    asked.end_headers()
+    asked.wfile.write(body)

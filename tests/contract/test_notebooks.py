@@ -54,13 +54,13 @@ def of_kind(one: RenderedStack, kind: str, namespace: str | None = None) -> list
 @pytest.mark.parametrize("who", WHO)
 def test_who_may_edit_in_a_profile_may_open_its_notebook(one: RenderedStack, space: str, rest: str, who: str) -> None:
     (policy,) = of_kind(one, "AuthorizationPolicy")
-    request = Request("localhost", f"/notebooks/{space}{rest}", port="8443", **WHO[who])
+    request = Request("lab:8443", 8443, f"/notebooks/{space}{rest}", **WHO[who])
     assert bool(policy_applies(policy, request)) != (who in MAY[space])
 
 
 def test_the_links_are_for_everybody_and_name_the_same_people(one: RenderedStack) -> None:
     (policy,) = of_kind(one, "AuthorizationPolicy")
-    assert not policy_applies(policy, Request("localhost", "/my-notebooks/", port="8443", **WHO["stranger"]))
+    assert not policy_applies(policy, Request("lab:8443", 8443, "/my-notebooks/", **WHO["stranger"]))
     (settings,) = of_kind(one, "ConfigMap", one.namespace)
     site = read_site(settings["data"]["settings.json"])
     assert [each.namespace for each in site.of("ann@lab", [])] == ["ann"]
