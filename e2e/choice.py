@@ -13,7 +13,7 @@ import platformdirs
 from e2e.platform import COMMAND
 from mlstack.engine.durations import Durations
 
-PROFILES = ("standard", "minimal")
+PROFILES = ("full", "tuning", "standard", "minimal")
 """The fullest first; the last one is made in any case."""
 SHOWN = 3
 BUILDING = 600.0

@@ -54,8 +54,8 @@ class SampleKind(Protocol):
         """What runs, one entry an attempt."""
         ...
 
-    def lines(self) -> Callable[[str], bool]:
-        """Says of the lines of one pod's log, asked in their order, whether whoever runs the sample wants to read them."""
+    def lines(self) -> Callable[[str], str | None]:
+        """What to show of the lines of one pod's log, asked in their order: None for what nobody wants to read."""
         ...
 
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -15,6 +15,8 @@ from mlstack.core.samplekind import SampleKind, Started
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
+USUAL = frozenset({"PodInitializing", "ContainerCreating"})
+"""What every pod says on its way (the kubelet's reasons): no news."""
 LOG_SECONDS = 10.0
 """How long the last log lines may take after the workflow's end."""
 
@@ -58,7 +60,7 @@ class SampleRunner:
         ended, state = threading.Event(), run.object
         logs = _Logs(self._kube, self._emit, run, self._kind.lines, ended)
         logs.start()
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[str, str]] = {}
         try:
             while not self._kind.finished(state) and not self._cancelled():
                 for event in self._kube.watch(
@@ -77,17 +79,18 @@ class SampleRunner:
             logs.finish()
         return state
 
-    def _tell(self, state: Object, seen: dict[str, str]) -> None:
-        """Emits the steps whose phase changed."""
+    def _tell(self, state: Object, seen: dict[str, tuple[str, str]]) -> None:
+        """Emits the steps whose phase changed, or of which something else is worth saying."""
         for step in self._kind.steps(state):
-            if seen.get(step.id) != step.phase:
-                seen[step.id] = step.phase
+            said = step.phase, "" if step.message in USUAL else step.message
+            if seen.get(step.id) != said:
+                seen[step.id] = said
                 self._emit(
                     SampleStep(
                         step=step.id,
                         name=step.name,
                         phase=step.phase,
-                        message=step.message,
+                        message=said[1],
                         attempt=step.attempt,
                         seconds=step.seconds,
                     )
@@ -98,7 +101,12 @@ class _Logs:
     """Streams the log of every pod of one run, a thread a pod, as the pods come."""
 
     def __init__(
-        self, kube: Kube, emit: Emit, run: Started, lines: Callable[[], Callable[[str], bool]], ended: threading.Event
+        self,
+        kube: Kube,
+        emit: Emit,
+        run: Started,
+        lines: Callable[[], Callable[[str], str | None]],
+        ended: threading.Event,
     ) -> None:
         self._kube, self._emit, self._lines = kube, emit, lines
         self._run, self._ended = run, ended
@@ -141,11 +149,12 @@ class _Logs:
                 return
 
     def _stream(self, pod: str) -> None:
-        wanted = self._lines()
+        shown = self._lines()
         try:
             for line in self._kube.logs(self._run.namespace, pod, self._run.container, follow=True):
-                if wanted(line):
-                    self._emit(LogLine(source=pod, text=line))
+                text = shown(line)
+                if text is not None:
+                    self._emit(LogLine(source=pod, text=text))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))
 
