@@ -29,7 +29,7 @@ def pair(platform: Platform) -> Iterator[tuple[Owner, Owner]]:
     for one in found:
         one.browser.client.close()
         platform.cli("profiles", "remove", one.name, "--purge", "--yes", check=False)
-        platform.cli("users", "remove", one.name, "--yes", check=False)
+        platform.cli("users", "remove", one.name, check=False)
 
 
 def pods(platform: Platform, name: str) -> int:
