@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import apply, cold, door, lifecycle, ready, report, start
+from bench import apply, cold, door, lifecycle, ready, report, serving, start
 from bench.measure import Results, mlstack
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     usual = ("start", "ready", "apply", "lifecycle")
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", choices=[*usual, "door", "cold", "report"], metavar="PART", help=", ".join(usual)
+        "parts", nargs="*", choices=[*usual, "door", "serving", "cold", "report"], metavar="PART", help=", ".join(usual)
     )
     parser.add_argument("--name", default="mlstack", help="the instance that is up")
     parser.add_argument("--rounds", type=int, default=3, help="of the cold apply")
@@ -35,6 +35,7 @@ def main() -> None:
         "apply": lambda: _apply(arguments.name, arguments.rounds),
         "lifecycle": lambda: lifecycle.measure(arguments.name),
         "door": lambda: door.measure(arguments.name),
+        "serving": lambda: serving.measure(arguments.name),
         "cold": cold.measure,
     }
     for part in arguments.parts or usual:
