@@ -47,6 +47,17 @@ class Answer(BaseHTTPRequestHandler):
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 ThreadingHTTPServer(("", int(os.environ["PORT"])), Answer).serve_forever()
 """
+CALL = """
+import sys, time, urllib.request
+end = time.monotonic() + 30  # the network rules of a new pod take a moment
+while True:
+    try:
+        sys.exit(urllib.request.urlopen(sys.argv[1], timeout=20).status != 200)
+    except OSError as error:
+        if time.monotonic() > end:
+            sys.exit(repr(error))
+        time.sleep(1)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +107,6 @@ class Serving:
         word: str,
         traffic: list[dict[str, Any]] | None = None,
         labels: dict[str, str] | None = None,
-        ready: bool = True,
     ) -> None:
         body = self.body(name, word, traffic, labels or {})
         try:
@@ -105,8 +115,15 @@ class Serving:
             if error.status != 409:
                 raise
             self.custom.patch_namespaced_custom_object(*GROUP, self.space, PLURAL, name, body)
-        if ready:
-            until(lambda: self.is_ready(name), f"{name} is not ready", 180)
+        self.await_ready(name)
+
+    def share(self, name: str, traffic: list[dict[str, Any]]) -> None:
+        """Other shares, the same revision: a patch that names its containers anew would be another one."""
+        self.custom.patch_namespaced_custom_object(*GROUP, self.space, PLURAL, name, {"spec": {"traffic": traffic}})
+        self.await_ready(name)
+
+    def await_ready(self, name: str) -> None:
+        until(lambda: self.is_ready(name), f"{name} is not ready", 180)
 
     def is_ready(self, name: str) -> bool:
         found = self.custom.get_namespaced_custom_object(*GROUP, self.space, PLURAL, name)
@@ -193,7 +210,7 @@ def test_shares_and_tags(serving: Serving, hello: str, token: str) -> None:
     assert 12 <= seen["two"] <= 50, "30 expected"
     assert serving.get(f"stable-{hello}", token).json()["word"] == "one"
     assert {serving.get(hello, token, **{"Knative-Serving-Tag": "next"}).json()["word"] for _ in range(8)} == {"two"}
-    serving.apply(hello, "two", [{"revisionName": f"{hello}-two", "percent": 100}])
+    serving.share(hello, [{"revisionName": f"{hello}-two", "percent": 100}])
     assert {serving.get(hello, token).json()["word"] for _ in range(10)} == {"two"}
 
 
@@ -201,10 +218,9 @@ def test_what_is_local_to_the_cluster_has_no_name_outside(serving: Serving, toke
     serving.apply("inside", "one", labels={"networking.knative.dev/visibility": "cluster-local"})
     try:
         assert serving.get("inside", token).status_code == 404
-        code = "import urllib.request as u; print(u.urlopen('http://%s/', timeout=60).status)"
         address = f"inside.{serving.space}.svc.cluster.local"
         for space, phase in (("ml", "Succeeded"), (serving.space, "Failed")):
-            spec = restricted(IMAGE, ["python3", "-c", code % address])
+            spec = restricted(IMAGE, ["python3", "-c", CALL, f"http://{address}/"])
             name = run_pod(serving.core, space, spec)
             found = wait_for(serving.core, space, name, {"Succeeded", "Failed"})
             serving.core.delete_namespaced_pod(name, space)

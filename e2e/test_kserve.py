@@ -271,18 +271,39 @@ def test_bad_input_is_told_within_half_a_minute(
     put(platform, space, "models/scale/1/model.py", SCALE.replace(b"FACTOR", b"1"))
     put(platform, pair[1], "models/x/model.joblib", b"not yours")
     serve(custom, space, name, predictor=predictor(uri.format(space=space, other=pair[1]), form))
+    try:
+        reason = told(browser, space, name, bearer)
+        assert on in reason["on"] and why in reason["why"] and reason["remedy"], reason
+    finally:
+        custom.delete_namespaced_custom_object(*API, space, "inferenceservices", name)
 
-    def told() -> dict[str, Any] | None:
+
+def told(browser: Browser, space: str, name: str, bearer: str) -> dict[str, Any]:
+    """What the gateway says that a model waits for, once that does not pass by itself; in time."""
+
+    def lasting() -> dict[str, Any] | None:
         answer = ask(browser, f"/serving/{space}/{name}/v1/models/{name}:predict", bearer, {"instances": []})
         assert answer.status_code in (404, 503), answer.text
         found: dict[str, Any] = answer.json()
         return found if found.get("lasting") else None
 
+    found: dict[str, Any] = until(lasting, TOLD_WITHIN)
+    return found
+
+
+def test_a_quota_that_is_too_small_is_told_within_half_a_minute(
+    platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
+) -> None:
+    space, bearer = pair[0], token(platform, pair[0])
+    model = predictor(f"s3://profile-{space}/models/scale/1")
+    model["model"]["resources"] = {"limits": {"memory": "900Gi"}}
+    serve(custom, space, "big", predictor=model)
     try:
-        reason = until(told, TOLD_WITHIN)
-        assert on in reason["on"] and why in reason["why"] and reason["remedy"], reason
+        reason = told(browser, space, "big", bearer)
+        assert reason["waits"].startswith(f"ReplicaSet/{space}/big-predictor-"), reason
+        assert reason["on"] == "room in the quota" and "limits.memory=900Gi" in reason["why"], reason
     finally:
-        custom.delete_namespaced_custom_object(*API, space, "inferenceservices", name)
+        custom.delete_namespaced_custom_object(*API, space, "inferenceservices", "big")
 
 
 def test_a_broken_new_version_leaves_the_old_one_in_its_place(
