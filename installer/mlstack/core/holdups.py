@@ -85,7 +85,12 @@ def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator
     for event in events:
         about = event.get("involvedObject") or {}
         moment = _moment(event)
-        if event.get("type") != "Warning" or event.get("reason") in _USUAL or not str(about.get("name", "")).startswith(stem) or moment < since:
+        if (
+            event.get("type") != "Warning"
+            or event.get("reason") in _USUAL
+            or not str(about.get("name", "")).startswith(stem)
+            or moment < since
+        ):
             continue
         obj = {
             "kind": about.get("kind", ""),
