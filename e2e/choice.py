@@ -14,7 +14,8 @@ from e2e.platform import COMMAND
 from mlstack.engine.durations import Durations
 
 PROFILES = ("standard", "minimal")
-"""The fullest first; the last one is made in any case."""
+"""The fullest first; the last one is made in any case. Profiles with more than these are tried where the variable names them:
+their tests take longer than CI may."""
 SHOWN = 3
 BUILDING = 600.0
 """Seconds that images which are not cached may take; from nothing a profile takes far longer than CI has time."""

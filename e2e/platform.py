@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +149,15 @@ def wait_for(core: kubernetes.client.CoreV1Api, namespace: str, name: str, phase
             watch.stop()
             return last
     raise AssertionError(f"pod {namespace}/{name} is {last or 'absent'} after {seconds} s, wanted {phases}")
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str = "it") -> Any:
+    """What the condition gives once it gives something; fails after ``seconds``. For what no watch tells of."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{what} does not hold after {seconds} s"
+        time.sleep(0.5)
+    return found
 
 
 def restricted(image: str, command: list[str], **more: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -27,6 +28,7 @@ from mlstack.core.events import Event, Message, StepProgress
 from mlstack.core.model import ImageSource, Paths
 from mlstack.core.recipe import Build, Image, ImageFile, Tool
 from mlstack.core.releasefile import Node
+from mlstack.core.stackfile import Source
 
 REF = "quay.io/team/app:1"
 
@@ -214,6 +216,34 @@ def test_recipes_that_name_what_is_not_there(world: World, file: ImageFile, why:
     with pytest.raises(MlstackError, match=why) as caught:
         world.obtain(world.backends(world.context(Build(files=[file]))))
     assert caught.value.code == "artifact.bad-recipe"
+
+
+def test_all_below_a_directory_of_a_source_is_put_into_the_image(world: World) -> None:
+    """A package that is published as source only is copied, and nothing of it is run."""
+    archive = world.base / "thing-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("thing-1.0/setup.py", "thing-1.0/thing/__init__.py", "thing-1.0/thing/api/x.py"):
+            member = tarfile.TarInfo(name)
+            member.size = len(name)
+            tar.addfile(member, io.BytesIO(name.encode()))
+    source = Source(url=archive.as_uri(), sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+    file = ImageFile(path="/opt/python/thing", source="thing:thing-1.0/thing/**")
+    context = replace(world.context(Build(files=[file])), sources={"thing": source})
+    kept = world.paths.downloads / "url" / f"{source.sha256[:16]}-{archive.name}"
+    kept.parent.mkdir(parents=True)
+    shutil.copyfile(archive, kept)
+    backends = world.backends(context)
+    world.obtain(backends)
+    with backends.export(REF) as path, tarfile.open(path) as image:
+        manifest = json.load(image.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
+        layer = image.extractfile(manifest["Layers"][-1])
+        assert layer
+        with tarfile.open(fileobj=io.BytesIO(layer.read())) as files:
+            found = {one.name: files.extractfile(one) for one in files if one.isfile()}
+            assert {name: data.read().decode() for name, data in found.items() if data} == {
+                "opt/python/thing/__init__.py": "thing-1.0/thing/__init__.py",
+                "opt/python/thing/api/x.py": "thing-1.0/thing/api/x.py",
+            }
 
 
 def write_base(world: World) -> None:

@@ -48,11 +48,17 @@ class Workshop:
 
     def render(self, name: str, version: str, facts: RenderFacts = FACTS, **params: Any) -> RenderedStack:
         """The entry's own part of a rendering of the whole selection."""
+        return next(one for one in self.render_all(name, version, facts, **params) if one.name == name)
+
+    def render_all(
+        self, name: str, version: str, facts: RenderFacts = FACTS, **params: Any
+    ) -> tuple[RenderedStack, ...]:
+        """The entry and all that is selected with it."""
         key = repr((name, version, facts, sorted(params.items())))
         if key not in self.done:
             selection = self.select(name, version, **params)
             self.done[key] = selection, self.renderer.render(selection, facts)
-        return next(one for one in self.done[key][1] if one.name == name)
+        return self.done[key][1]
 
 
 @pytest.fixture(scope="session")

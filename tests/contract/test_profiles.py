@@ -70,13 +70,19 @@ def test_everybody_has_the_role_that_was_given(shared: RenderedStack) -> None:
 
 
 def test_only_the_platform_gets_in(shared: RenderedStack) -> None:
-    policy = of_kind(shared, "NetworkPolicy", "ann")["profile"]["spec"]
+    policies = of_kind(shared, "NetworkPolicy", "ann")
+    policy, near = policies["profile"]["spec"], policies["neighbours"]["spec"]
     assert policy["podSelector"] == {} and policy["policyTypes"] == ["Ingress", "Egress"]
-    (rule,) = policy["ingress"]
+    (rule,), (other,) = policy["ingress"], near["ingress"]
     keys = [
-        one["namespaceSelector"]["matchExpressions"][0]["key"] for one in rule["from"] if "namespaceSelector" in one
+        [one["namespaceSelector"]["matchExpressions"][0]["key"] for one in each["from"] if "namespaceSelector" in one]
+        for each in (rule, other)
     ]
-    assert keys == ["provides.mlstack.dev/gateway", "provides.mlstack.dev/workflow-engine"]
+    assert keys == [["provides.mlstack.dev/gateway"], ["provides.mlstack.dev/workflow-engine"]]
+    assert {"podSelector": {}} in other["from"] and {"podSelector": {}} not in rule["from"]
+    assert near["podSelector"]["matchExpressions"] == [
+        {"key": "mlstack.dev/from", "operator": "NotIn", "values": ["gateway"]}
+    ], "a pod can leave it to the gateway alone who gets in"
     blocks = [one["ipBlock"] for rule in policy["egress"] for one in rule["to"] if "ipBlock" in one]
     assert blocks and all({"169.254.0.0/16", FACTS.provider.pod_cidr} <= set(block["except"]) for block in blocks)
 
@@ -202,16 +208,16 @@ def test_with_tuning_the_tuner_gets_through(workshop: Workshop) -> None:
     labels = of_kind(one, "Namespace")["ann"]["metadata"]["labels"]
     assert labels["katib.kubeflow.org/metrics-collector-injection"] == "enabled"
     tuner = {"kubernetes.io/metadata.name": "katib"}
-    policy = of_kind(one, "NetworkPolicy", "ann")["profile"]["spec"]
+    policies = of_kind(one, "NetworkPolicy", "ann")
     ports = {
         side: [
             port["port"]
-            for rule in policy[side]
+            for rule in policies[name]["spec"][side]
             for peer in rule[key]
             if _names(peer) == tuner
             for port in rule["ports"]
         ]
-        for side, key in (("ingress", "from"), ("egress", "to"))
+        for name, side, key in (("neighbours", "ingress", "from"), ("profile", "egress", "to"))
     }
     assert ports == {"ingress": [6788, 6789], "egress": [6789]}
 

@@ -49,7 +49,17 @@ def test_the_fullest_profile_whose_images_are_there_or_nearly_so(cached):
         "standard",
         "the images of standard are cached, 1 to make in about 6 s",
     )
-    assert choice.chosen(cached("c/unknown:1")) == ("minimal", "images of standard are not cached: c/unknown:1")
+    profile, why = choice.chosen(cached("c/unknown:1"))
+    assert profile == "minimal" and "images of standard are not cached: c/unknown:1" in why
+
+
+def test_a_profile_that_would_take_too_long_gives_way_to_a_smaller_one(cached, monkeypatch):
+    environ = cached()
+    monkeypatch.setattr(choice, "PROFILES", ("full", "tuning", "standard", "minimal"))
+    missing = {"full": ["c/unknown:1"], "tuning": ["b/istio:9"] * 4}
+    found = {profile: [{"ref": ref, "cached": False} for ref in refs] for profile, refs in missing.items()}
+    monkeypatch.setattr(choice, "_images", lambda profile, _environ: found.get(profile, []))
+    assert choice.chosen(environ)[0] == "standard"
 
 
 def test_the_variable_decides(cached):

@@ -106,12 +106,13 @@ def test_pods_do_not_get_a_token_they_do_not_need(rendered: RenderedStack) -> No
             assert spec.get("automountServiceAccountToken") is False or spec.get("serviceAccountName"), obj["metadata"]
 
 
-def test_every_namespace_with_pods_refuses_strangers(rendered: RenderedStack) -> None:
-    """A policy that selects every pod of the namespace exists, so that only what it names gets in."""
+def test_every_namespace_with_pods_refuses_strangers(workshop: Workshop, entry: Entry, rendered: RenderedStack) -> None:
+    """A policy that selects every pod of the namespace exists, of whichever stack, so that only what is named gets in."""
     with_pods = {obj["metadata"]["namespace"] for obj in rendered.objects if pod_template(obj)}
     closed = {
         obj["metadata"]["namespace"]
-        for obj in rendered.objects
+        for one in workshop.render_all(entry.name, entry.version)
+        for obj in one.objects
         if obj["kind"] == "NetworkPolicy" and not obj["spec"]["podSelector"] and "Ingress" in obj["spec"]["policyTypes"]
     }
     assert with_pods <= closed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlstack.core.pipelinerun import CACHED, NOT_TAKEN, is_result, run_results, run_steps
+from mlstack.core.pipelinerun import CACHED, NOT_TAKEN, StepLines, is_result, run_results, run_steps
 
 
 def node(path: str, phase: str, started: int, kind: str = "Pod", **more: Any) -> dict[str, Any]:
@@ -98,3 +98,38 @@ def test_a_run_without_a_record_has_no_results(record: dict[str, Any] | None) ->
 def test_what_names_no_result_is_told_apart(where: str) -> None:
     assert not is_result(where)
     assert run_results(RECORD, {"x": where}) == ({}, {})
+
+
+LOG = """\
+time="2026-11-01T10:00:00.000Z" level=info msg="capturing logs" argo=true
+I1101 10:00:00.481277      20 main.go:105] input ComponentSpec:{
+  "executorLabel": "exec-train",
+  "outputDefinitions": {
+    "x": {}
+  }
+}
+I1101 10:00:00.590841      20 main.go:210] output podSpecPatch=
+{"containers":[{"name":"main"}]}
+W1101 10:00:00.594806      20 cache.go:116] Connecting to cache endpoint somewhere:1
+{"accuracy": 0.9}
+I think this line is the program's
+the accuracy is low
+F1101 10:00:01.482576      28 main.go:49] failed to execute component: exit status 1
+Error: exit status 1
+"""
+
+
+def test_of_a_steps_log_the_programs_own_lines_and_errors_are_read() -> None:
+    lines = StepLines()
+    assert [line for line in LOG.splitlines() if lines.wants(line)] == [
+        '{"accuracy": 0.9}',
+        "I think this line is the program's",
+        "the accuracy is low",
+        "F1101 10:00:01.482576      28 main.go:49] failed to execute component: exit status 1",
+        "Error: exit status 1",
+    ]
+
+
+def test_a_list_is_told_with_whole_numbers() -> None:
+    record = {"steps": [{"name": "split", "results": {"items": [1.0, 2.5, "three"]}}]}
+    assert run_results(record, {"items": "parameter:split/items"})[0] == {"items": '[1, 2.5, "three"]'}

@@ -34,6 +34,9 @@ def free(taken: frozenset[int]) -> int:
         ([(S3, True)], {"s3": 19000}, {"s3": 9000}, True, {"s3": 19000}),
         ([(S3, True)], {"s3": "auto"}, {}, True, {"s3": 40000}),
         ([(S3, True)], {}, {"s3": 41234}, False, {"s3": 41234}),
+        # a stack that was switched on later has the port that the cluster was made with
+        ([(S3, True), (CONSOLE, True)], {}, {"s3": 9000, "console": 40123}, True, {"s3": 9000, "console": 40123}),
+        ([(S3, True), (CONSOLE, True)], {}, {"s3": 9001}, True, {"s3": 9001, "console": 40000}),
         ([(S3, True), (CONSOLE, True)], {"console": 40000}, {}, False, {"s3": 40001, "console": 40000}),
         ([(INNER, True), (S3, True), (S3, True)], {}, {}, True, {"s3": 9000}),
     ],

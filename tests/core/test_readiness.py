@@ -133,6 +133,16 @@ CASES = {
 }
 
 
+def test_what_is_left_to_its_users_holds_nobody_up() -> None:
+    one = with_status("StatefulSet", {"observedGeneration": 1}, spec={"replicas": 1})
+    assert readiness(one).state is PENDING
+    one["metadata"]["annotations"] = {"mlstack.dev/left-to": "ann"}
+    assert readiness(one).state is READY
+    assert readiness(None).state is PENDING
+    one["metadata"]["deletionTimestamp"] = "now"
+    assert readiness(one).state is PENDING
+
+
 @pytest.mark.parametrize(("target", "state", "words"), CASES.values(), ids=CASES)
 def test_rule(target, state, words):
     verdict = readiness(target)

@@ -49,6 +49,13 @@ def test_a_bucket_is_made_once(endpoint):
     assert store.ensure_bucket("artifacts") is False
 
 
+def test_a_bucket_that_somebody_made_meanwhile_is_there(endpoint, monkeypatch):
+    store = MinioStore(endpoint, ROOT, KEY)
+    store.ensure_bucket("raced")
+    monkeypatch.setattr(Minio, "bucket_exists", lambda self, bucket_name: False)  # as it was a moment before
+    assert store.ensure_bucket("raced") is False
+
+
 def test_a_user_is_confined_to_its_bucket(endpoint):
     store = MinioStore(endpoint, ROOT, KEY)
     store.ensure_bucket("mine")

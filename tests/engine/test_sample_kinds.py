@@ -16,7 +16,8 @@ from mlstack.adapters.pipelinesapi import PipelinesApi
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import LogLine, SampleStep
 from mlstack.core.ports import ApiResource, WatchEvent
-from mlstack.engine.samplekinds import PipelineKind, WorkflowKind
+from mlstack.core.samplefile import Follow
+from mlstack.engine.samplekinds import PipelineKind, ResourceKind, WorkflowKind
 from mlstack.engine.samples import SampleRunner
 
 PIPELINE = {
@@ -129,6 +130,94 @@ def test_a_workflow_is_followed_by_its_name() -> None:
     assert (result.run, result.phase, result.results, result.ok) == ("w-1", "Failed", {"sum": "5"}, False)
     watched = next(one for one in cluster.watched if one["kind"] == "Workflow")
     assert (watched["fields"], watched["selector"]) == ("metadata.name=w-1", "")
+
+
+JOB = {"apiVersion": "example.org/v1", "kind": "Job", "metadata": {"generateName": "job-", "namespace": "ann"}}
+FOLLOW = Follow(
+    succeeded="Complete", pods="job={name}", container="node", progress="{status.done} done", lines="said (.+)"
+)
+
+
+def job(done: int, **conditions: str) -> dict[str, Any]:
+    told = [{"type": kind, "status": "True", "message": message} for kind, message in conditions.items()]
+    status = {"done": done, "conditions": told, "finishedAt": "" if "Complete" not in conditions else "now"}
+    return {**JOB, "metadata": {"name": "w-1", "namespace": "ann"}, "status": status}
+
+
+class JobCluster(Cluster):
+    """One whose pods say a record when they are asked again."""
+
+    def list(self, resource: ApiResource, namespace: str, selector: str) -> list[dict[str, Any]]:
+        assert (resource.kind, namespace, selector) == ("Pod", "ann", "job=w-1")
+        return [{"metadata": {"name": "pod-1"}}]
+
+    def logs(self, namespace: str, pod: str, container: str, *, follow: bool = False) -> Iterator[str]:
+        if follow:
+            yield from super().logs(namespace, pod, container, follow=follow)
+            yield "of no interest"
+        else:
+            yield '{"loss": 0.5}'
+
+    def watch(self, resource: ApiResource, **asked: Any) -> Iterator[WatchEvent]:
+        for event in super().watch(resource, **asked):
+            for one in event.object["status"].get("containerStatuses", []):
+                one["name"] = "node"
+            yield event
+
+
+def test_an_object_of_any_kind_is_followed_by_its_conditions() -> None:
+    cluster = JobCluster(job(0, Running="runs"), job(1, Running="runs"), job(2, Running="runs", Complete="fine"))
+    wanted = {"loss": "log:loss", "done": "object:status.done"}
+    result, events = run(cluster, ResourceKind(cluster, FOLLOW), JOB, wanted)
+    assert (result.run, result.phase, result.results, result.message) == (
+        "w-1",
+        "Succeeded",
+        {"loss": "0.5", "done": "2"},
+        "",
+    )
+    told = [(one.phase, one.message) for one in events if isinstance(one, SampleStep)]
+    assert told == [("Running", "0 done"), ("Running", "1 done"), ("Succeeded", "2 done")]
+    assert [one.text for one in events if isinstance(one, LogLine)] == ["by ann/pod-1/node"]
+
+
+def test_one_that_fails_says_why() -> None:
+    cluster = JobCluster(job(0, Failed="no node was left"))
+    cluster.read.set()
+    result, _ = run(cluster, ResourceKind(cluster, FOLLOW), JOB, {})
+    assert (result.phase, result.message, result.ok) == ("Failed", "no node was left", False)
+
+
+@pytest.mark.parametrize("kind", [WorkflowKind, lambda cluster: ResourceKind(cluster, FOLLOW)])
+def test_what_the_cluster_refuses_is_the_parameters_fault(kind) -> None:
+    cluster = Cluster()
+
+    def refuse(obj: dict[str, Any]) -> dict[str, Any]:
+        raise MlstackError("kube.invalid", "no", why="spec.parallel: too many")
+
+    cluster.create = refuse  # type: ignore[method-assign]
+    with pytest.raises(MlstackError) as caught:
+        run(cluster, kind(cluster), WORKFLOW, {})
+    assert (caught.value.code, caught.value.why, caught.value.exit_code) == (
+        "sample.refused",
+        "spec.parallel: too many",
+        2,
+    )
+
+
+def test_a_step_that_waits_says_for_what_once() -> None:
+    def waiting(message: str) -> dict[str, Any]:
+        return state("Running", {"n": {**pod_node("w-1.train", "Pending"), "message": message}})
+
+    cluster = Cluster(
+        waiting("ContainerCreating"),
+        waiting("ImagePullBackOff: no such image"),
+        waiting("ImagePullBackOff: no such image"),
+        state("Succeeded", {}, ended=True),
+    )
+    _, events = run(cluster, WorkflowKind(cluster), WORKFLOW, {})
+    told = [(one.phase, one.message) for one in events if isinstance(one, SampleStep)]
+    assert told[0] == ("Pending", "") and len(told) == 2
+    assert told[1][1].startswith("ImagePullBackOff: no such image; name an image that")
 
 
 def test_without_watch_it_is_only_started() -> None:

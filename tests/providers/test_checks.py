@@ -99,8 +99,25 @@ def test_too_little_disk_says_how_much_where_and_what_is_missing() -> None:
 
 @pytest.mark.parametrize(("total", "state"), [(15.9, CheckState.OK), (8, CheckState.FAILED)])
 def test_memory_is_the_engines_with_some_slack(total: float, state: CheckState) -> None:
-    check = checks.check_memory(16 * GIB, {"MemTotal": int(total * GIB)}, replace(DEBIAN, memory=64 * GIB))
+    need = Need(memory=16 * GIB)
+    check = checks.check_memory(need, {"MemTotal": int(total * GIB)}, replace(DEBIAN, memory=64 * GIB))
     assert check.state is state
+
+
+@pytest.mark.parametrize(
+    ("total", "cores", "said"),
+    [
+        (6, 4, "mlstack up --profile middle"),
+        (4, 4, "mlstack up --profile small"),
+        (6, 2, "mlstack up --profile small"),
+        (2, 1, "switch stacks off"),
+    ],
+)
+def test_the_largest_profile_that_fits_is_proposed(total: int, cores: int, said: str) -> None:
+    profiles = [(4 * GIB, 2, "small"), (6 * GIB, 4, "middle"), (16 * GIB, 4, "full")]
+    need, info = Need(memory=16 * GIB, cores=8, profiles=profiles), {"MemTotal": total * GIB, "NCPU": cores}
+    for check in (checks.check_memory(need, info, DEBIAN), checks.check_cores(need, info, DEBIAN)):
+        assert check.state is CheckState.FAILED and said in check.remedy
 
 
 def test_every_fix_tag_belongs_to_a_task_of_the_host_playbook() -> None:

@@ -18,6 +18,7 @@ from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.recipe import CONTENT, Image, fingerprint
 from mlstack.core.releasefile import BaseImage, Node, Release
 from mlstack.core.resolve import unknown
+from mlstack.core.sample import extended
 from mlstack.core.samplefile import Sample
 from mlstack.core.stackfile import Patch, Stack
 from mlstack.core.versions import numbers
@@ -100,13 +101,18 @@ class DataCatalogue:
             directory=self._shown(directory),
             templates={file.relative_to(directory).as_posix(): file.read_text() for file in texts},
             patches=tuple(self._patches(directory / spec.patches)) if spec.patches else (),
-            samples=tuple(
-                _named(self._document(Sample, file), contents)
-                for file in sorted((directory / spec.samples).glob("*.yaml"))
-            )
-            if spec.samples
-            else (),
+            samples=self._samples(directory / spec.samples, contents) if spec.samples else (),
         )
+
+    def _samples(self, directory: Path, contents: Mapping[str, str]) -> tuple[Sample, ...]:
+        files = sorted(directory.glob("*.yaml"))
+        try:
+            samples = extended([self._document(Sample, file) for file in files])
+        except ValueError as error:
+            raise MlstackError(
+                "document.invalid", f"{self._shown(directory)}: {error}", remedy="Correct the sample."
+            ) from error
+        return tuple(_named(sample, contents) for sample in samples)
 
     def _contents(self, document: Stack) -> dict[str, str]:
         """What stands for ``{content}`` in each reference that has it: a hash of own packages, locks and recipe."""

@@ -29,11 +29,17 @@ class MinioStore:
     def ensure_bucket(self, bucket: str) -> bool:
         """Makes the bucket if it is not there. Raises MlstackError objectstore.failed."""
         client = self._client()
+        from minio.error import S3Error
 
         def ensure() -> bool:
             if client.bucket_exists(bucket_name=bucket):
                 return False
-            client.make_bucket(bucket_name=bucket)
+            try:
+                client.make_bucket(bucket_name=bucket)
+            except S3Error as error:
+                if error.code == "BucketAlreadyOwnedByYou":
+                    return False  # two stacks may want the same bucket, and both asked at once
+                raise
             return True
 
         return bool(self._told(ensure, f"bucket {bucket}"))

@@ -90,4 +90,7 @@ def need(session: Session) -> Need:
         if missing
         else disk // 2
     )
-    return Need({session.paths.cache: disk}, int(quantity(profile.host_memory)), profile.host_cpus)
+    profiles = [
+        (int(quantity(one.host_memory)), one.host_cpus, name) for name, one in session.release.spec.profiles.items()
+    ]
+    return Need({session.paths.cache: disk}, int(quantity(profile.host_memory)), profile.host_cpus, profiles)

@@ -22,7 +22,7 @@ from mlstack.core.results import Credential, SampleResult, StackStatus, TestRepo
 from mlstack.core.sample import find_sample, sample_object
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.observe import observe_objects
-from mlstack.engine.samplekinds import PipelineKind, WorkflowKind
+from mlstack.engine.samplekinds import PipelineKind, ResourceKind, WorkflowKind
 from mlstack.engine.samples import SampleRunner
 from mlstack.engine.verify import Subjects, cases, run_cases, write_junit
 
@@ -51,6 +51,8 @@ def sample_kind(session: Session, kube: Kube, sample: Sample) -> SampleKind:
     """How samples of this kind are run on this platform. Raises MlstackError sample.not-served."""
     if sample.spec.runner == "workflow":
         return WorkflowKind(kube)
+    if sample.spec.follow is not None:
+        return ResourceKind(kube, sample.spec.follow)
     exports = next((one.exports[PIPELINES] for one in session.stacks if PIPELINES in one.exports), None)
     if exports is None:
         raise MlstackError(

@@ -146,7 +146,7 @@ class LayerParts:
 
     def files(self, files: Sequence[ImageFile]) -> None:
         """The recipe's own files, links and directories. Raises artifact.bad-recipe, source.*, disk.*."""
-        entries = [self._file(file) for file in files]
+        entries = [entry for file in files for entry in self._entries(file)]
 
         @contextmanager
         def ready() -> Iterator[list[LayerEntry]]:
@@ -164,6 +164,19 @@ class LayerParts:
         compress: bool = True,
     ) -> None:
         self._make.layers.add(self._stack, kind, parts, entries, self._cancelled, compress=compress)
+
+    def _entries(self, file: ImageFile) -> list[LayerEntry]:
+        """A recipe's entry; many where its source is a directory (``NAME:PATH/**``)."""
+        if not (file.source or "").endswith("/**"):
+            return [self._file(file)]
+        source, pattern = named_source(self._context, file.source or "")
+        found = self._make.sources.read(source, [pattern], self._cancelled)
+        top = pattern.removesuffix("**")
+        mode, owner = int(file.mode, 8), (file.user, file.group)
+        return [
+            LayerEntry(f"{file.path}/{name.removeprefix(top)}", "file", mode, *owner, (data,))
+            for name, data in found.items()
+        ]
 
     def _file(self, file: ImageFile) -> LayerEntry:
         mode, owner = int(file.mode, 8), (file.user, file.group)

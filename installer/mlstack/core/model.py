@@ -19,6 +19,8 @@ ANNOTATION_CONFIG = "mlstack.dev/config"
 """On a pod template: a hash of the ConfigMaps that it uses, so that other content means other pods."""
 ANNOTATION_SECRETS = "mlstack.dev/secrets"
 """On a workload and its pod template: which states of its Secrets the pods were started with; says nothing of their values."""
+ANNOTATION_OWNERS = "mlstack.dev/left-to"
+"""On a workload that its users start, stop and may break (a notebook): nothing waits for it to become ready. Says whose it is."""
 SYSTEM_NAMESPACE = "mlstack-system"
 """Holds the inventory Secret and the writer Lease."""
 

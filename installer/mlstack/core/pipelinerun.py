@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from mlstack.core.model import Object
-from mlstack.core.workflow import FlowStep, steps_of
+from mlstack.core.workflow import FlowStep, is_executor_line, steps_of
 
 LABEL_RUN = "pipeline/runid"
 """Label of a run's workflow and of its pods: the run's id."""
@@ -17,7 +18,28 @@ NOT_TAKEN = "its condition does not hold"
 _DRIVER, _EXECUTOR = "-driver", "executor"
 _ATTEMPT = re.compile(r"\(\d+(:[^)]*)?\)$")
 _PLACE = re.compile(r"(?:minio|s3)://(.+)")
+_NOTE = re.compile(r"[IW]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.]+:\d+\]")
 _WANTED = re.compile(r"(parameter|metric|artifact):([\w.-]+)/([\w-]+)(?:\.([\w-]+))?|count:cached")
+
+
+class StepLines:
+    """Tells in the log of one pod the lines of a step's own program from the notes that its launcher and driver write about
+    themselves (glog's form; values follow as JSON over several lines). What they call errors counts as worth reading."""
+
+    def __init__(self) -> None:
+        self._until = ""
+
+    def wants(self, line: str) -> bool:
+        """Whether a user wants to read the line. Lines are to be asked in their order."""
+        if self._until:
+            if line == self._until or self._until == "*":
+                self._until = ""
+            return False
+        if _NOTE.match(line) is None:
+            return not is_executor_line(line)
+        # a value begins at the line's end: an object, which ends with its brace in the first column, or one line
+        self._until = "}" if line.endswith("{") else "*" if line.endswith("=") else ""
+        return False
 
 
 def run_steps(flow: Object) -> list[FlowStep]:
@@ -78,5 +100,11 @@ def run_results(record: Mapping[str, Any] | None, wanted: Mapping[str, str]) -> 
 
 
 def _text(value: Any) -> str:
-    """A number that is whole without the fraction that JSON's only kind of number gives it."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """As its author would write it: whole numbers without the fraction that JSON's only kind of number gives them."""
+    if isinstance(value, list):
+        return json.dumps([_whole(each) for each in value])
+    return str(_whole(value))
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -36,11 +36,14 @@ def publish(
     for endpoint, enabled in endpoints:
         if not endpoint.node_port or any(one.node_port == endpoint.node_port for one in mappings):
             continue
-        wish = wishes.get(endpoint.name, endpoint.port if own_ports and enabled else "auto")
+        wish = wishes.get(endpoint.name, "auto")
+        customary = own_ports and enabled and endpoint.name not in wishes
         if isinstance(wish, int):
             port = wish
         elif endpoint.name in remembered and remembered[endpoint.name] not in taken:
             port = remembered[endpoint.name]
+        elif customary and endpoint.port not in taken:
+            port = endpoint.port
         else:
             port = pick_free(frozenset(taken))
         taken.add(port)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mlstack.core.model import Object
+from mlstack.core.model import ANNOTATION_OWNERS, Object
 
 
 class State(StrEnum):
@@ -36,12 +36,15 @@ _Rule = Callable[[Object], Readiness]
 def readiness(obj: Object | None, condition: str = "") -> Readiness:
     """Judges an object by its kind's rule, or by ``condition``, a status condition's type that must be True.
 
-    A kind without a rule is ready when its Ready or Available condition is True, or when it has neither.
+    A kind without a rule is ready when its Ready or Available condition is True, or when it has neither. What is left to its
+    users is ready once it is there: what they do to it must not hold up the platform.
     """
     if obj is None:
         return _pending("not there yet")
     if obj["metadata"].get("deletionTimestamp"):
         return _pending("being deleted")
+    if ANNOTATION_OWNERS in (obj["metadata"].get("annotations") or {}):
+        return READY
     if condition:
         return _by_condition(obj, condition)
     return _RULES.get(obj["kind"], _generic)(obj)

@@ -141,7 +141,8 @@ class OwnPackages(Strict):
 class ImageFile(Strict):
     """One entry of the last layer: exactly one of content, source, link, directory.
 
-    source: ``<source name>:<path inside it>`` of the stack's ``sources``; file: path beside the stack file.
+    source: ``<source name>:<path inside it>`` of the stack's ``sources``; one that ends with ``/**`` is all that is below that
+    directory, put below ``path``. file: path beside the stack file.
     """
 
     path: AbsolutePath

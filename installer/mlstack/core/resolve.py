@@ -12,6 +12,7 @@ from mlstack.core.brought import brought_by, missing_names, provides
 from mlstack.core.catalogue import Catalogue, Entry
 from mlstack.core.errors import ExitCode, MlstackError, Place, Problems, did_you_mean
 from mlstack.core.releasefile import Release
+from mlstack.core.samplefile import Sample
 from mlstack.core.values import PlaceOf, check_values
 from mlstack.core.versions import newest, satisfies
 
@@ -48,6 +49,16 @@ class Selection:
     profile: str
     kubernetes: str
     stacks: tuple[Chosen, ...]
+
+    @property
+    def samples(self) -> list[tuple[Chosen, Sample]]:
+        """The samples that can run: of the enabled stacks, those whose needs some of these meet."""
+        return [
+            (chosen, sample)
+            for chosen in self.stacks
+            for sample in chosen.entry.samples
+            if all(any(provides(other.entry, need) for other in self.stacks) for need in sample.spec.requires)
+        ]
 
     def named(self, name: str) -> Chosen:
         """The stack of that name; raises ``config.unknown-stack`` with a suggestion."""

@@ -34,13 +34,14 @@ def with_platform(selection: Selection, facts: RenderFacts) -> RenderFacts:
 
 def _samples(selection: Selection, facts: RenderFacts) -> Iterator[dict[str, Any]]:
     """Every sample: its document, and of its stack's context what ``core.sample.fill_sample`` needs."""
-    for chosen, context in contexts(selection, facts):
-        for sample in chosen.entry.samples:
-            yield {
-                "stack": chosen.entry.name,
-                "document": sample.model_dump(mode="json", by_alias=True),
-                "context": {name: context[name] for name in SAMPLE_NAMES},
-            }
+    found = {chosen.entry.name: context for chosen, context in contexts(selection, facts)}
+    for chosen, sample in selection.samples:
+        context = found[chosen.entry.name]
+        yield {
+            "stack": chosen.entry.name,
+            "document": sample.model_dump(mode="json", by_alias=True),
+            "context": {name: context[name] for name in SAMPLE_NAMES},
+        }
 
 
 def _routed(selection: Selection, facts: RenderFacts) -> Iterator[tuple[Chosen, Endpoint, Route]]:

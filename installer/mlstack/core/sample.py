@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlstack.core.context import SAMPLE_NAMES, RenderFacts
@@ -21,8 +21,8 @@ MARKS = ("${{", "}}")
 
 
 def samples_of(selection: Selection) -> dict[str, tuple[Chosen, Sample]]:
-    """Every sample of the enabled stacks, by name."""
-    return {sample.metadata.name: (chosen, sample) for chosen in selection.stacks for sample in chosen.entry.samples}
+    """Every sample that can run on the enabled stacks, by name."""
+    return {sample.metadata.name: (chosen, sample) for chosen, sample in selection.samples}
 
 
 def find_sample(selection: Selection, name: str) -> tuple[Chosen, Sample]:
@@ -31,6 +31,31 @@ def find_sample(selection: Selection, name: str) -> tuple[Chosen, Sample]:
     if name not in found:
         raise unknown("sample", name, list(found))
     return found[name]
+
+
+def extended(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """A stack's samples, each that ``extends`` another one filled up with what that one says. Raises ValueError."""
+    known = {sample.metadata.name: sample for sample in samples}
+    return tuple(_extended(sample, known) for sample in known.values())
+
+
+def _extended(sample: Sample, known: Mapping[str, Sample]) -> Sample:
+    if not sample.spec.extends:
+        return sample
+    name, base = sample.metadata.name, known.get(sample.spec.extends)
+    if base is None or base.spec.extends:
+        raise ValueError(f"sample {name} extends {sample.spec.extends}, which is no sample of the stack with an object")
+    own = sample.spec
+    metadata = {**base.spec.object["metadata"], "generateName": f"{name}-"}
+    spec = base.spec.model_copy(
+        update={
+            "object": {**base.spec.object, "metadata": metadata},
+            "params": {**base.spec.params, **own.params},
+            "results": {**base.spec.results, **own.results},
+            "requires": [*base.spec.requires, *own.requires],
+        }
+    )
+    return sample.model_copy(update={"spec": spec})
 
 
 def sample_object(

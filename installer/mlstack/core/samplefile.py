@@ -2,27 +2,71 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
 
 from mlstack.core.documentmodel import Strict
 from mlstack.core.servicespec import DnsLabel
 from mlstack.core.stackfile import Param, ParamName
 
 
+class Follow(Strict):
+    """How an object that its own controller works on is followed.
+
+    succeeded, failed: the types of its conditions that mean its end; pods: selector of the pods whose log is shown,
+    ``{name}`` stands for the object's; container: which of their containers; lines: pattern of the lines that are shown, of
+    those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``.
+    """
+
+    succeeded: str = "Succeeded"
+    failed: str = "Failed"
+    pods: str
+    container: str
+    lines: str = ""
+    progress: str = ""
+
+    @field_validator("lines")
+    @classmethod
+    def _is_a_pattern(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"no pattern: {error}") from error
+        if value and groups != 1:
+            raise ValueError("one group of the pattern says what is shown")
+        return value
+
+
 class SampleSpec(Strict):
     """A sample workload. object: the whole object; its string values hold ``${{ }}`` expressions of Jinja2 (workflow
     engines own ``{{ }}``) over params, images, namespace, capability, exports and instance. runner: how it is run, see
-    ``core.samplekind``: ``workflow`` creates the object, ``pipeline`` hands its ``spec.pipeline`` to the provider of
-    capability ``pipelines``.
+    ``core.samplekind``: ``workflow`` and ``resource`` create the object, which is a workflow or anything else that ``follow``
+    says how to read, ``pipeline`` hands its ``spec.pipeline`` to the provider of capability ``pipelines``.
     """
 
-    object: dict[str, Any]
+    object: dict[str, Any] = {}
+    extends: str = ""
+    """Another sample of the stack, of which this one is a variant: it has its object, and what this one does not say."""
+    requires: list[str] = []
+    """Stacks or capabilities without which it cannot run, beside what its stack requires: it is not offered then."""
     params: dict[ParamName, Param] = {}
-    runner: Literal["workflow", "pipeline"] = "workflow"
+    runner: Literal["workflow", "resource", "pipeline"] = "workflow"
+    follow: Follow | None = None
     image_refs: list[str] = []
     results: dict[str, str] = {}
     """result name -> where it is: ``outputs.parameters.<name>`` of the workflow, ``parameter:<step>/<name>`` or
-    ``artifact:<step>/<name>``; of a pipeline also ``metric:<step>/<artifact>.<key>`` and ``count:cached``."""
+    ``artifact:<step>/<name>``; of a pipeline also ``metric:<step>/<artifact>.<key>`` and ``count:cached``; of a resource
+    ``object:<path>`` and ``log:<key>`` (of what its programs print as JSON)."""
+
+    @model_validator(mode="after")
+    def _followed(self) -> SampleSpec:
+        if (self.runner == "resource") != (self.follow is not None):
+            raise ValueError("`follow` goes with runner: resource, and that with it")
+        if bool(self.object) == bool(self.extends):
+            raise ValueError("a sample has an `object` of its own, or `extends` one that has")
+        return self
 
 
 class SampleMetadata(Strict):

@@ -5,7 +5,7 @@ A sample's document names its kind (``runner``); the sample itself is data of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,10 @@ class SampleKind(Protocol):
 
     def steps(self, obj: Object) -> list[FlowStep]:
         """What runs, one entry an attempt."""
+        ...
+
+    def lines(self) -> Callable[[str], str | None]:
+        """What to show of the lines of one pod's log, asked in their order: None for what nobody wants to read."""
         ...
 
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

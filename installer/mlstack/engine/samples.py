@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlstack.core.errors import MlstackError
-from mlstack.core.events import Emit, LogLine, Message, SampleStep
+from mlstack.core.events import Emit, Event, LogLine, Message, SampleStep
+from mlstack.core.holdups import with_remedy
 from mlstack.core.model import Object
 from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
 from mlstack.core.samplekind import SampleKind, Started
-from mlstack.core.workflow import is_executor_line
+from mlstack.engine.sampleholdups import HoldupTeller
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
+USUAL = frozenset({"PodInitializing", "ContainerCreating"})
+"""What every pod says on its way (the kubelet's reasons): no news."""
+STUCK = frozenset({"Pending", "Failed", "Error"})
+"""Phases of a step whose message may call for something to do."""
 LOG_SECONDS = 10.0
 """How long the last log lines may take after the workflow's end."""
 
@@ -57,9 +62,18 @@ class SampleRunner:
         resource = self._kube.resource(run.api_version, run.kind)
         assert resource is not None, "a kind starts only what is served"  # noqa: S101
         ended, state = threading.Event(), run.object
-        logs = _Logs(self._kube, self._emit, run, ended)
+        waiting = HoldupTeller(
+            self._kube, self._emit, run, lambda: str((state.get("metadata") or {}).get("name") or "")
+        )
+
+        def emit(event: Event) -> None:
+            waiting.heard()
+            self._emit(event)
+
+        logs = _Logs(self._kube, emit, run, self._kind.lines, ended)
         logs.start()
-        seen: dict[str, str] = {}
+        waiting.start()
+        seen: dict[str, tuple[str, str]] = {}
         try:
             while not self._kind.finished(state) and not self._cancelled():
                 for event in self._kube.watch(
@@ -70,25 +84,27 @@ class SampleRunner:
                             "sample.deleted", f"{run.name} was deleted while it ran", remedy="run it again"
                         )
                     state = event.object
-                    self._tell(state, seen)
+                    self._tell(state, seen, emit)
                     if self._kind.finished(state) or self._cancelled():
                         break
         finally:
             ended.set()
+            waiting.end()
             logs.finish()
         return state
 
-    def _tell(self, state: Object, seen: dict[str, str]) -> None:
-        """Emits the steps whose phase changed."""
+    def _tell(self, state: Object, seen: dict[str, tuple[str, str]], emit: Emit) -> None:
+        """Emits the steps whose phase changed, or of which something else is worth saying."""
         for step in self._kind.steps(state):
-            if seen.get(step.id) != step.phase:
-                seen[step.id] = step.phase
-                self._emit(
+            said = step.phase, "" if step.message in USUAL else step.message
+            if seen.get(step.id) != said:
+                seen[step.id] = said
+                emit(
                     SampleStep(
                         step=step.id,
                         name=step.name,
                         phase=step.phase,
-                        message=step.message,
+                        message=with_remedy(said[1]) if step.phase in STUCK else said[1],
                         attempt=step.attempt,
                         seconds=step.seconds,
                     )
@@ -98,8 +114,15 @@ class SampleRunner:
 class _Logs:
     """Streams the log of every pod of one run, a thread a pod, as the pods come."""
 
-    def __init__(self, kube: Kube, emit: Emit, run: Started, ended: threading.Event) -> None:
-        self._kube, self._emit = kube, emit
+    def __init__(
+        self,
+        kube: Kube,
+        emit: Emit,
+        run: Started,
+        lines: Callable[[], Callable[[str], str | None]],
+        ended: threading.Event,
+    ) -> None:
+        self._kube, self._emit, self._lines = kube, emit, lines
         self._run, self._ended = run, ended
         self._threads: list[threading.Thread] = []
         self._watcher = threading.Thread(target=self._watch, name=f"pods-of-{run.name}", daemon=True)
@@ -140,10 +163,12 @@ class _Logs:
                 return
 
     def _stream(self, pod: str) -> None:
+        shown = self._lines()
         try:
             for line in self._kube.logs(self._run.namespace, pod, self._run.container, follow=True):
-                if not is_executor_line(line):
-                    self._emit(LogLine(source=pod, text=line))
+                text = shown(line)
+                if text is not None:
+                    self._emit(LogLine(source=pod, text=text))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))
 

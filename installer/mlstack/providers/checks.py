@@ -24,11 +24,12 @@ _SLACK = 0.92
 @dataclass(frozen=True, slots=True)
 class Need:
     """What must be free. disk: bytes by place, computed from what is not cached yet; memory: bytes of one node;
-    cores: of one node."""
+    cores: of one node; profiles: (memory, cores, name) of every profile there is."""
 
     disk: Mapping[Path, int] = field(default_factory=dict)
     memory: int = 0
     cores: int = 0
+    profiles: Sequence[tuple[int, int, str]] = ()
 
 
 def check_engine(version: str, error: MlstackError | None = None) -> Check:
@@ -101,22 +102,41 @@ def check_disk(need: Mapping[Path, int], free: Mapping[Path, int]) -> list[Check
     return checks
 
 
-def check_memory(need: int, info: Mapping[str, Any], host: HostInfo) -> Check:
+def check_memory(need: Need, info: Mapping[str, Any], host: HostInfo) -> Check:
     """The engine's host has the memory a node needs; a virtual machine's engine counts its own."""
-    total = int(info.get("MemTotal", 0)) or host.memory
-    detail = f"{human(total)} of memory, {human(need)} needed"
-    if total >= need * _SLACK:
+    total, _ = _has(info, host)
+    detail = f"{human(total)} of memory, {human(need.memory)} needed"
+    if total >= need.memory * _SLACK:
         return _check("memory", "host", CheckState.OK, detail)
-    return _check("memory", "host", CheckState.FAILED, detail, f"{_larger(host)}, or choose a smaller profile")
+    return _check("memory", "host", CheckState.FAILED, detail, f"{_larger(host)}, or {_smaller(need, info, host)}")
 
 
-def check_cores(need: int, info: Mapping[str, Any], host: HostInfo) -> Check:
+def check_cores(need: Need, info: Mapping[str, Any], host: HostInfo) -> Check:
     """The engine's host has the cores a node needs."""
-    cores = int(info.get("NCPU", 0)) or host.cores
-    detail = f"{cores} cores, {need} needed"
-    if cores >= need:
+    _, cores = _has(info, host)
+    detail = f"{cores} cores, {need.cores} needed"
+    if cores >= need.cores:
         return _check("cores", "host", CheckState.OK, detail)
-    return _check("cores", "host", CheckState.FAILED, detail, f"{_larger(host)}, or choose a smaller profile")
+    return _check("cores", "host", CheckState.FAILED, detail, f"{_larger(host)}, or {_smaller(need, info, host)}")
+
+
+def _has(info: Mapping[str, Any], host: HostInfo) -> tuple[int, int]:
+    """(bytes of memory, cores) that nodes may use."""
+    return int(info.get("MemTotal", 0)) or host.memory, int(info.get("NCPU", 0)) or host.cores
+
+
+def _smaller(need: Need, info: Mapping[str, Any], host: HostInfo) -> str:
+    """The largest profile that fits this host, as something to do."""
+    total, cores = _has(info, host)
+    fitting = [one for one in need.profiles if total >= one[0] * _SLACK and cores >= one[1]]
+    if not fitting:
+        return (
+            "switch stacks off: the smallest profile needs more as well"
+            if need.profiles
+            else "choose a smaller profile"
+        )
+    memory, _, name = max(fitting, key=lambda one: one[0])
+    return f"choose profile {name}, which needs {human(memory)}: mlstack up --profile {name}"
 
 
 def check_ports(wanted: Mapping[int, str], taken: Mapping[int, PortUser]) -> list[Check]:

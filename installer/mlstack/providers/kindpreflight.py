@@ -30,9 +30,9 @@ def preflight_checks(
     ]
     findings += checks.check_disk(need.disk, {place: host.free_disk(Path(place)) for place in need.disk})
     if need.memory:
-        findings.append(checks.check_memory(need.memory, info, about))
+        findings.append(checks.check_memory(need, info, about))
     if need.cores:
-        findings.append(checks.check_cores(need.cores, info, about))
+        findings.append(checks.check_cores(need, info, about))
     # A cluster of ours that runs, or that a killed run left half made, holds its ports itself.
     if facts.state in (ClusterState.ABSENT, ClusterState.STOPPED):
         wanted = {port.host_port: port.name for port in spec.ports}

@@ -1,0 +1,238 @@
+"""Training on several nodes and tuning as users of a profile have them: values, who may what, and what is said of bad input."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import kubernetes
+import kubernetes.stream
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from e2e.platform import PYTHON_IMAGE, Platform, namespace, until
+from e2e.test_profiles import may
+
+ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
+EXPERIMENTS = ("kubeflow.org", "v1beta1", "experiments")
+JOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
+
+
+@pytest.fixture(scope="module")
+def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
+    """The profiles of two users who have nothing in common."""
+    for capability in ("training", "tuning", "profiles"):
+        if not platform.provides(capability):
+            pytest.skip(f"the platform has no {capability} (profile tuning has it)")
+    names = tuple(f"e2e-{word}-{secrets.token_hex(2)}" for word in ("ann", "bob"))
+    for name, owner in zip(names, (ANN, BOB), strict=True):
+        platform.cli("profiles", "add", name, "--owner", owner)
+    yield names[0], names[1]
+    for name in names:
+        platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
+
+
+@pytest.fixture(scope="module")
+def tuned(platform: Platform, spaces: tuple[str, str]) -> dict[str, Any]:
+    """The result of a search in a profile."""
+    run = platform.cli("run", "katib-random", "--profile", spaces[0], "--watch", "--json")
+    return dict(run.lines()[-1])
+
+
+def as_user(platform: Platform, name: str) -> kubernetes.client.CustomObjectsApi:
+    """The API with the rights of a user."""
+    client = platform.api()
+    client.set_default_header("Impersonate-User", name)
+    return kubernetes.client.CustomObjectsApi(client)
+
+
+def observed(platform: Platform, trial: str) -> list[tuple[str, str]]:
+    """(metric, value) of a trial as the platform's database holds them."""
+    core = platform.core()
+    pod = core.list_namespaced_pod("mysql", label_selector="app.kubernetes.io/name=mysql").items[0].metadata.name
+    query = f"SELECT metric_name, value FROM katib.observation_logs WHERE trial_name = '{trial}' ORDER BY id"
+    script = f'MYSQL_PWD=$(cat "$ROOT_PASSWORD_FILE") exec mysql -uroot -N -B -e "{query}"'
+    said = kubernetes.stream.stream(
+        core.connect_get_namespaced_pod_exec, pod, "mysql", command=["sh", "-c", script], stdout=True, stderr=False
+    )
+    return [(name, value) for name, value in (line.split("\t") for line in said.splitlines() if "\t" in line)]
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_nodes_train_one_model_together(platform: Platform, spaces: tuple[str, str], nodes: int) -> None:
+    run = platform.cli(
+        "run", "train-distributed", "--profile", spaces[0], "--param", f"nodes={nodes}", "--watch", "--json"
+    )
+    result = run.lines()[-1]
+    assert (result["phase"], result["namespace"]) == ("Succeeded", spaces[0])
+    assert (result["results"]["nodes"], result["results"]["agree"]) == (str(nodes), "true")
+    assert float(result["results"]["loss"]) < 0.001
+    talked = {line["source"] for line in run.lines() if line["type"] == "LogLine" and "step 0 loss" in line["text"]}
+    assert len(talked) == nodes
+
+
+def test_the_best_trial_is_the_best_of_all(platform: Platform, spaces: tuple[str, str], tuned: dict[str, Any]) -> None:
+    assert (tuned["phase"], tuned["namespace"]) == ("Succeeded", spaces[0])
+    api = kubernetes.client.CustomObjectsApi(platform.api())
+    trials = api.list_namespaced_custom_object("kubeflow.org", "v1beta1", spaces[0], "trials")["items"]
+    reached = {
+        one["metadata"]["name"]: max(
+            float(metric["latest"])
+            for metric in one["status"]["observation"]["metrics"]
+            if metric["name"] == "accuracy"
+        )
+        for one in trials
+    }
+    best = tuned["results"]
+    assert len(reached) == 4 and len({str(one["spec"]["parameterAssignments"]) for one in trials}) == 4
+    assert float(best["accuracy"]) == max(reached.values()) == reached[best["trial"]] > 0.6
+    chosen = next(one for one in trials if one["metadata"]["name"] == best["trial"])
+    assigned = {one["name"]: one["value"] for one in chosen["spec"]["parameterAssignments"]}
+    assert assigned == {"rate": best["rate"], "alpha": best["alpha"]}
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "cmaes", "sobol", "multivariate-tpe"])
+def test_every_way_to_search_finds_something(platform: Platform, spaces: tuple[str, str], algorithm: str) -> None:
+    run = platform.cli(
+        *("run", "katib-random", "--profile", spaces[0], "--watch", "--json"),
+        *("--param", f"algorithm={algorithm}", "--param", "trials=2"),
+    )
+    result = run.lines()[-1]
+    assert result["phase"] == "Succeeded" and 0.5 < float(result["results"]["accuracy"]) <= 1
+
+
+def test_everybody_tunes_and_trains_at_home_only(
+    platform: Platform, spaces: tuple[str, str], tuned: dict[str, Any]
+) -> None:
+    one, two = spaces
+    for group, _, plural in (EXPERIMENTS, JOBS):
+        assert may(platform, ANN, "create", f"{plural}.{group}", one) and may(
+            platform, BOB, "create", f"{plural}.{group}", two
+        )
+        for verb in ("get", "list", "create", "delete"):
+            assert not may(platform, BOB, verb, f"{plural}.{group}", one)
+        for account in (f"system:serviceaccount:{one}:{name}" for name in ("workflow", "pipeline-runner", "default")):
+            assert not may(platform, account, "create", f"{plural}.{group}", one), (
+                "a job runs as any account of its namespace"
+            )
+    assert as_user(platform, ANN).get_namespaced_custom_object(*EXPERIMENTS[:2], one, EXPERIMENTS[2], tuned["run"])
+    with pytest.raises(ApiException) as caught:
+        as_user(platform, BOB).get_namespaced_custom_object(*EXPERIMENTS[:2], one, EXPERIMENTS[2], tuned["run"])
+    assert caught.value.status == 403
+
+
+def search(name: str, **spec: Any) -> dict[str, Any]:
+    """An experiment whose trials only say a number."""
+    container = {
+        "name": "trial",
+        "image": PYTHON_IMAGE,
+        "command": ["sh", "-c", "python3 -c 'print(\"score=${trialParameters.x}\")'"],
+        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    template = {
+        "primaryContainerName": "trial",
+        "trialParameters": [{"name": "x", "reference": "x"}],
+        "trialSpec": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0, "template": {"spec": pod}}},
+    }
+    default = {
+        "objective": {"type": "maximize", "objectiveMetricName": "score"},
+        "algorithm": {"algorithmName": "grid"},
+        "parallelTrialCount": 2,
+        "maxTrialCount": 3,
+        "maxFailedTrialCount": 0,
+        "parameters": [{"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "3"}}],
+        "trialTemplate": template,
+    }
+    return {
+        "apiVersion": "kubeflow.org/v1beta1",
+        "kind": "Experiment",
+        "metadata": {"name": name},
+        "spec": {**default, **spec},
+    }
+
+
+def ended(api: kubernetes.client.CustomObjectsApi, space: str, name: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        obj = api.get_namespaced_custom_object(*EXPERIMENTS[:2], space, EXPERIMENTS[2], name)
+        true = {one["type"] for one in obj.get("status", {}).get("conditions", []) if one["status"] == "True"}
+        return obj if true & {"Succeeded", "Failed"} else None
+
+    return dict(until(look, 180, f"the end of {name}"))
+
+
+def test_a_grid_is_searched_to_its_end(platform: Platform, spaces: tuple[str, str]) -> None:
+    api = as_user(platform, ANN)
+    api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], search("grid"))
+    status = ended(api, spaces[0], "grid")["status"]
+    best = status["currentOptimalTrial"]
+    assert status["trialsSucceeded"] == 3
+    assert best["parameterAssignments"] == [{"name": "x", "value": "3"}]
+    assert best["observation"]["metrics"][0]["latest"] == "3"
+    assert observed(platform, best["bestTrialName"]) == [("score", "3")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"algorithm": {"algorithmName": "magic"}}, "magic"),
+        ({"parameters": [{"name": "x", "parameterType": "int", "feasibleSpace": {"min": "3", "max": "1"}}]}, "x"),
+        ({"maxTrialCount": 9}, "9"),
+        ({"parallelTrialCount": 5}, "parallelTrialCount"),
+    ],
+)
+def test_an_impossible_search_is_refused_or_fails_at_once(
+    platform: Platform, spaces: tuple[str, str], spec: dict[str, Any], said: str
+) -> None:
+    api = as_user(platform, ANN)
+    name = f"bad-{secrets.token_hex(2)}"
+    try:
+        api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], search(name, **spec))
+    except ApiException as error:
+        assert error.status == 400 and said in str(error.body)
+        return
+
+    def told() -> bool:
+        group = "kubeflow.org", "v1beta1", spaces[0]
+        found = api.list_namespaced_custom_object(*group, "suggestions")["items"]
+        conditions = [
+            one
+            for each in found
+            if each["metadata"]["name"] == name
+            for one in each.get("status", {}).get("conditions", [])
+        ]
+        return any(one["type"] == "Failed" and said in one.get("message", "") for one in conditions)
+
+    until(told, 60, "what is wrong")
+
+
+def test_deleting_a_search_leaves_nothing(platform: Platform, spaces: tuple[str, str], tuned: dict[str, Any]) -> None:
+    api = as_user(platform, ANN)
+    api.delete_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], tuned["run"])
+
+    def gone() -> bool:
+        left = kubernetes.client.CustomObjectsApi(platform.api()).list_namespaced_custom_object(
+            "kubeflow.org",
+            "v1beta1",
+            spaces[0],
+            "trials",
+            label_selector=f"katib.kubeflow.org/experiment={tuned['run']}",
+        )["items"]
+        return not left
+
+    until(gone, 60, "no trial")
+    assert observed(platform, tuned["results"]["trial"]) == [], "the records of its trials go with it"
+
+
+def test_a_search_elsewhere_has_no_collectors(platform: Platform) -> None:
+    """Where Katib is not to be, its webhook changes no pod."""
+    core = platform.core()
+    with namespace(core) as space:
+        labels = core.read_namespace(space).metadata.labels
+        assert "katib.kubeflow.org/metrics-collector-injection" not in labels

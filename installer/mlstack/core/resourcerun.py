@@ -1,0 +1,104 @@
+"""Reads an object of any kind that a controller works on, as samples follow it: conditions, progress, results. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mlstack.core.model import Object
+from mlstack.core.samplefile import Follow
+
+_STEP = re.compile(r"([^.\[\]]+)|\[([\w-]+)=([^\]]*)\]")
+_PATH = re.compile(r"\w[\w-]*(?:\[[\w-]+=[^\]]*\]|\.[\w-]+)*")
+_SLOT = re.compile(r"\{([^{}]*)\}")
+_WANTED = re.compile(r"object:(.+)|log:([\w-]+)")
+
+
+def look_up(obj: Any, path: str) -> Any:
+    """What is at a path like ``status.metrics[name=accuracy].latest``, where ``[key=value]`` takes the first such entry of a
+    list; None where there is nothing."""
+    for key, wanted, value in _STEP.findall(path):
+        if key:
+            obj = obj.get(key) if isinstance(obj, Mapping) else None
+        else:
+            entries = obj if isinstance(obj, list) else []
+            obj = next((each for each in entries if isinstance(each, Mapping) and str(each.get(wanted)) == value), None)
+    return obj
+
+
+def is_path(path: str) -> bool:
+    """Whether ``look_up`` understands the path."""
+    return bool(_PATH.fullmatch(path))
+
+
+def resource_phase(obj: Object, follow: Follow) -> str:
+    """``Succeeded`` or ``Failed`` by the conditions that mean so, ``Running`` once the controller says anything."""
+    true = {one.get("type") for one in _conditions(obj) if one.get("status") == "True"}
+    if follow.failed in true:
+        return "Failed"
+    if follow.succeeded in true:
+        return "Succeeded"
+    return "Running" if _conditions(obj) else "Pending"
+
+
+def resource_message(obj: Object, follow: Follow) -> str:
+    """Why it failed; else how far it is; else what the controller said last."""
+    failed = [one for one in _conditions(obj) if one.get("type") == follow.failed and one.get("status") == "True"]
+    if failed:
+        return _said(failed[0])
+    if follow.progress and _conditions(obj):
+        return _SLOT.sub(lambda slot: str(look_up(obj, slot[1]) or 0), follow.progress)
+    said = [one for one in _conditions(obj) if one.get("status") == "True"]
+    return _said(said[-1]) if said else ""
+
+
+def shown_line(line: str, follow: Follow) -> str | None:
+    """What is shown of a line of its programs' log; None for nothing."""
+    if not follow.lines:
+        return line
+    match = re.search(follow.lines, line)
+    return match[1] if match else None
+
+
+def is_resource_result(where: str) -> bool:
+    """Whether a sample may name a result of a followed object like this."""
+    match = _WANTED.fullmatch(where)
+    return bool(match and (match[2] or is_path(match[1])))
+
+
+def resource_results(obj: Object, logs: Iterable[str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Values for the results that a sample names; one that is not there is left out.
+
+    logs: the lines that its programs wrote. wanted: result name -> ``object:<path>`` of the object, or ``log:<key>`` of the
+    last line that is a JSON object with that key.
+    """
+    told: dict[str, Any] = {}
+    for line in logs:
+        told |= _record(line)
+    found: dict[str, str] = {}
+    for result, where in wanted.items():
+        match = _WANTED.fullmatch(where)
+        value = (look_up(obj, match[1]) if match[1] else told.get(match[2])) if match else None
+        if value is not None:
+            found[result] = value if isinstance(value, str) else json.dumps(value)
+    return found
+
+
+def _record(line: str) -> dict[str, Any]:
+    if not line.startswith("{"):
+        return {}
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _conditions(obj: Object) -> list[Mapping[str, Any]]:
+    return [one for one in (obj.get("status") or {}).get("conditions") or [] if isinstance(one, Mapping)]
+
+
+def _said(condition: Mapping[str, Any]) -> str:
+    return str(condition.get("message") or condition.get("reason") or "")

@@ -1,0 +1,94 @@
+"""What holds a running sample up, and what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mlstack.core.holdups import holdups, remedy
+
+BEGAN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
+
+
+def pod(name: str = "run-1-a", phase: str = "Pending", **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "ann", "uid": f"u-{name}"},
+        "spec": {"nodeName": "n"},
+        "status": {"phase": phase, **status},
+    }
+
+
+def warning(kind: str, name: str, message: str, minute: int = 1, reason: str = "FailedCreate") -> dict[str, Any]:
+    return {
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": f"2026-11-01T10:{minute:02}:00Z",
+        "involvedObject": {"kind": kind, "name": name, "namespace": "ann"},
+    }
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"containerStatuses": [{"name": "main", "state": state, "restartCount": 0}]}
+
+
+def test_an_image_that_nobody_has_is_named_with_what_to_do() -> None:
+    (found,) = holdups([pod(**waiting("ImagePullBackOff", 'Back-off pulling image "x:1"'))], [], "run-1", BEGAN)
+    assert found.resource == "Pod/ann/run-1-a"
+    assert "x:1" in found.reason and "mlstack images list" in found.remedy
+
+
+def test_pods_that_run_have_ended_or_just_start_hold_nothing_up() -> None:
+    pods = [pod(phase="Running"), pod(phase="Succeeded"), pod(**waiting("ContainerCreating"))]
+    assert holdups(pods, [], "run-1", BEGAN) == []
+
+
+def test_a_pod_without_a_node_says_why() -> None:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "message": "0/1 nodes are available: 1 Insufficient memory.",
+    }
+    one = pod(conditions=[condition])
+    one["spec"] = {}
+    (found,) = holdups([one], [], "run-1", BEGAN)
+    assert "Insufficient memory" in found.reason and "full" in found.remedy
+
+
+def test_what_cannot_even_make_its_pods_is_told_by_its_newest_warning() -> None:
+    events = [
+        warning("Job", "run-1-node-0", "exceeded quota: first", 1),
+        warning("Job", "run-1-node-0", "exceeded quota: profile, requested: pods=2", 3),
+        warning("Job", "run-2-node-0", "exceeded quota: of somebody else", 3),
+        warning("Workflow", "run-1", "from before", 0) | {"lastTimestamp": "2026-11-01T09:59:00Z"},
+        warning("Job", "run-1-x", "all well") | {"type": "Normal"},
+        warning("Pod", "run-1-server", "Readiness probe failed", 3, "Unhealthy"),
+    ]
+    (found,) = holdups([], events, "run-1", BEGAN)
+    assert found.resource == "Job/ann/run-1-node-0"
+    assert "requested: pods=2" in found.reason and "quota" in found.remedy
+
+
+def test_events_of_every_age_are_understood() -> None:
+    old = warning("Job", "run-1", "m")
+    new = {**old, "lastTimestamp": None, "eventTime": "2026-11-01T10:05:00.123456Z"}
+    assert len(holdups([], [new, {**old, "lastTimestamp": None}], "run-1", BEGAN)) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("container main: ErrImagePull: no", "registry"),
+        ('FailedCreate: pods "a" is forbidden: exceeded quota: profile', "quota"),
+        ('FailedCreate: pods "a" is forbidden: violates PodSecurity "restricted"', "securityContext"),
+        ("FailedMount: secret mine not found", "namespace"),
+        ("container a: CrashLoopBackOff, started 3 times, ended with exit code 137 (OOMKilled)", "memory"),
+        ('failed calling webhook "x": connection refused', "mlstack status"),
+        ("something else", "mlstack doctor"),
+    ],
+)
+def test_there_is_something_to_do_about_every_reason(reason: str, word: str) -> None:
+    assert word in remedy(reason)

@@ -1,0 +1,107 @@
+"""An object that its own controller works on, as samples follow it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from mlstack.core.resourcerun import (
+    is_resource_result,
+    look_up,
+    resource_message,
+    resource_phase,
+    resource_results,
+    shown_line,
+)
+from mlstack.core.samplefile import Follow, SampleSpec
+
+FOLLOW = Follow(pods="job={name}", container="c", progress="{status.done} of {spec.wanted} done")
+OBJ: dict[str, Any] = {
+    "spec": {"wanted": 4},
+    "status": {
+        "done": 2,
+        "conditions": [
+            {"type": "Created", "status": "True", "message": "made"},
+            {"type": "Running", "status": "True", "message": "runs"},
+            {"type": "Failed", "status": "False", "message": "not so"},
+        ],
+        "best": {"metrics": [{"name": "loss", "latest": "0.3"}, {"name": "accuracy", "latest": "0.9"}]},
+    },
+}
+
+
+def with_condition(kind: str, message: str = "") -> dict[str, Any]:
+    condition = {"type": kind, "status": "True", "message": message}
+    return {**OBJ, "status": {**OBJ["status"], "conditions": [*OBJ["status"]["conditions"], condition]}}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("status.done", 2),
+        ("status.best.metrics[name=accuracy].latest", "0.9"),
+        ("status.best.metrics[name=other].latest", None),
+        ("status.done.deeper", None),
+        ("status.best[name=x]", None),
+    ],
+)
+def test_a_path_finds_what_is_there(path: str, found: Any) -> None:
+    assert look_up(OBJ, path) == found
+
+
+def test_conditions_tell_the_phase_and_why() -> None:
+    assert (resource_phase({}, FOLLOW), resource_message({}, FOLLOW)) == ("Pending", "")
+    assert (resource_phase(OBJ, FOLLOW), resource_message(OBJ, FOLLOW)) == ("Running", "2 of 4 done")
+    assert resource_phase(with_condition("Succeeded"), FOLLOW) == "Succeeded"
+    failed = with_condition("Failed", "no trial succeeded")
+    assert (resource_phase(failed, FOLLOW), resource_message(failed, FOLLOW)) == ("Failed", "no trial succeeded")
+    silent = FOLLOW.model_copy(update={"progress": ""})
+    assert resource_message(OBJ, silent) == "runs"
+
+
+def test_progress_counts_from_nothing() -> None:
+    early = {"spec": {"wanted": 4}, "status": {"conditions": [{"type": "Created", "status": "True"}]}}
+    assert resource_message(early, FOLLOW) == "0 of 4 done"
+
+
+def test_results_come_from_the_object_and_from_the_last_record_that_was_printed() -> None:
+    lines = ["starting", '{"loss": 0.5, "nodes": 2}', "{not json", "[1]", '{"loss": 0.1}', '"text"']
+    wanted = {
+        "accuracy": "object:status.best.metrics[name=accuracy].latest",
+        "loss": "log:loss",
+        "nodes": "log:nodes",
+        "gone": "log:gone",
+    }
+    assert resource_results(OBJ, lines, wanted) == {"accuracy": "0.9", "loss": "0.1", "nodes": "2"}
+
+
+@pytest.mark.parametrize("where", ["object:status.a[b=c].d", "log:loss"])
+def test_such_results_may_be_named(where: str) -> None:
+    assert is_resource_result(where)
+
+
+@pytest.mark.parametrize(
+    "where", ["object:", "object:status..a", "object:a[b]", "log:", "log:a b", "status.a", "parameter:a/b"]
+)
+def test_others_may_not(where: str) -> None:
+    assert not is_resource_result(where)
+
+
+def test_a_pattern_says_what_is_shown_of_the_log() -> None:
+    assert shown_line("as it is", FOLLOW) == "as it is"
+    some = Follow(pods="a", container="c", lines=r"^I\d+ (.+)$")
+    assert (shown_line("I12 accuracy=1", some), shown_line("W12 no", some)) == ("accuracy=1", None)
+
+
+@pytest.mark.parametrize("lines", ["a", "(a)(b)", "("])
+def test_the_pattern_has_one_group(lines: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        Follow(pods="a", container="c", lines=lines)
+
+
+@pytest.mark.parametrize("more", [{"runner": "resource"}, {"follow": {"pods": "a", "container": "c"}}])
+def test_how_to_follow_goes_with_its_runner(more: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="goes with runner"):
+        SampleSpec.model_validate({"object": {}, **more})

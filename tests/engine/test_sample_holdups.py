@@ -1,0 +1,72 @@
+"""A sample that does not go on: what it waits for is told, once, while nothing else is heard."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from mlstack.core.errors import MlstackError
+from mlstack.core.events import Message
+from mlstack.core.ports import ApiResource
+from mlstack.core.samplekind import Started
+from mlstack.engine import sampleholdups
+from mlstack.engine.sampleholdups import HoldupTeller
+
+RUN = Started("w-1", "ann", "argoproj.io/v1alpha1", "Workflow", pods="workflow=w-1")
+STATE = {"waiting": {"reason": "ErrImagePull", "message": "nobody has it"}}
+POD = {
+    "metadata": {"name": "w-1-a", "namespace": "ann"},
+    "status": {"phase": "Pending", "containerStatuses": [{"name": "main", "state": STATE}]},
+}
+
+
+class Cluster:
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.fails = 0
+
+    def resource(self, api_version: str, kind: str) -> ApiResource:
+        return ApiResource(api_version, kind, kind.lower() + "s", True)
+
+    def list(self, resource: ApiResource, selector: str = "", namespace: str = "") -> list[dict[str, Any]]:
+        assert namespace == "ann"
+        if self.fails:
+            self.fails -= 1
+            raise MlstackError("kube.unreachable", "no answer")
+        if resource.kind == "Event":
+            self.asked.release()
+            return []
+        assert selector == "workflow=w-1"
+        return [POD]
+
+
+@pytest.fixture
+def telling(monkeypatch):
+    monkeypatch.setattr(sampleholdups, "LOOK", 0.01)
+    cluster, events = Cluster(), []
+    teller = HoldupTeller(cluster, events.append, RUN, lambda: "w-1")  # type: ignore[arg-type]
+    yield cluster, events, teller
+    teller.end()
+
+
+def test_it_is_told_once_also_after_the_cluster_did_not_answer(telling, monkeypatch) -> None:
+    monkeypatch.setattr(sampleholdups, "QUIET", 0.0)
+    cluster, events, teller = telling
+    cluster.fails = 2
+    teller.start()
+    for _ in range(3):
+        assert cluster.asked.acquire(timeout=20)
+    teller.end()
+    (message,) = events
+    assert isinstance(message, Message) and message.level == "warning"
+    assert message.text.startswith("Pod/ann/w-1-a waits: container main: ErrImagePull: nobody has it; ")
+
+
+def test_nobody_is_asked_while_there_is_news(telling, monkeypatch) -> None:
+    monkeypatch.setattr(sampleholdups, "QUIET", 3600.0)
+    cluster, events, teller = telling
+    teller.start()
+    assert not cluster.asked.acquire(timeout=0.3)
+    assert events == []
