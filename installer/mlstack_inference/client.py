@@ -29,7 +29,7 @@ PATIENCE = 20.0
 def _far_away(service: Object, host: str) -> Reason:
     on = f"Service/{service['metadata']['namespace']}/{host}"
     why = "its pods are ready, but no connection leads there from here"
-    return Reason(name_of(service), on, why, "Look at the network policies between the two namespaces.", False)
+    return Reason(name_of(service), on, why, "Look at the network policies of the namespace.", False)
 
 
 class NotServed(Exception):

@@ -99,7 +99,7 @@ def test_a_pod_that_is_ready_is_waited_for_until_the_network_leads_there() -> No
     slow = Slow(FINE)
     assert wait(slow, reached=reached)
     assert (asked, slow.now) == (["iris-predictor.ann.svc.cluster.local"] * 3, 2)
-    with pytest.raises(NotServed, match="waits for Service/ann/iris-predictor: .* no connection leads there"):
+    with pytest.raises(NotServed, match=r"waits for Service/ann/iris-predictor: .* no connection leads there"):
         wait(Slow(FINE), 10, lambda host: False)
 
 
