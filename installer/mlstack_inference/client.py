@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ from typing import Any
 
 from mlstack_inference.explain import Reason, explain, holds_of
 from mlstack_inference.kube import ACCOUNT, SERVICES, Kube, KubeError
-from mlstack_inference.model import SOURCE, Object, Predictor, holds, is_serverless, predictors
+from mlstack_inference.model import SOURCE, Object, Predictor, holds, is_serverless, name_of, predictors
 from mlstack_inference.web import state_of
 
 READER = "model-reader"
@@ -23,6 +24,12 @@ BUCKET = "mlstack.dev/bucket"
 """Annotation of that account."""
 PATIENCE = 20.0
 """Seconds for which a reason that does not pass by itself may stay: what is retried gets a second try."""
+
+
+def _far_away(service: Object, host: str) -> Reason:
+    on = f"Service/{service['metadata']['namespace']}/{host}"
+    why = "its pods are ready, but no connection leads there from here"
+    return Reason(name_of(service), on, why, "Look at the network policies of the namespace.", False)
 
 
 class NotServed(Exception):
@@ -54,8 +61,17 @@ def _answers(wanted: Predictor, pods: Sequence[Object]) -> bool:
     return sources == {wanted.source} and any(holds_of(pod, "Ready").get("status") == "True" for pod in mine)
 
 
+def is_reached(host: str, port: int = 80) -> bool:
+    """Whether something takes connections there, seen from here: the nodes' rules follow a pod that is ready by a moment."""
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 class Models:
-    """The models of one namespace. clock and pause: of the time that waiting is measured by."""
+    """The models of one namespace. clock and pause: of the time that waiting is measured by; reached: whether a host is."""
 
     def __init__(
         self,
@@ -63,10 +79,11 @@ class Models:
         namespace: str = "",
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
+        reached: Callable[[str], bool] = is_reached,
     ) -> None:
         self._kube = kube or Kube()
         self.namespace = namespace or (ACCOUNT / "namespace").read_text().strip()
-        self._clock, self._pause = clock, pause
+        self._clock, self._pause, self._reached = clock, pause, reached
 
     def apply(
         self,
@@ -98,14 +115,22 @@ class Models:
                 on = f"InferenceService/{self.namespace}/{name}"
                 raise NotServed(Reason(f"the wait for {name}", on, "it is gone", "Apply it again."))
             pods, events = state_of(self._kube, self.namespace, service)
-            if is_rolled_out(service, pods):
+            far = self._far(service) if is_rolled_out(service, pods) else None
+            if far == "":
                 return service
-            reason, now = explain(service, pods, events), self._clock()
+            reason, now = _far_away(service, far) if far else explain(service, pods, events), self._clock()
             mark = f"{reason.on} {reason.remedy}" if reason.lasting else ""
             since, last = (since, last) if mark == last else (now, mark)
             if (last and now - since >= PATIENCE) or now - start >= seconds:
                 raise NotServed(reason)
             self._pause(1.0)
+
+    def _far(self, service: Object) -> str:
+        """A Service of what is wanted that no connection leads to from here; empty when there is none."""
+        if is_serverless(service):
+            return ""  # Knative says that it is ready when its gateways lead there
+        hosts = (one.service for one in predictors(service))
+        return next((host for host in hosts if not self._reached(f"{host}.{self.namespace}.svc.cluster.local")), "")
 
     def bucket(self) -> str:
         """The bucket of the namespace, which models are read from by the account ``model-reader``. Raises KubeError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from mlstack.core.resolve import Choice, resolve
 from mlstack_ingress.listeners import polled
 
 HOST = "lab.localhost"
+LOCKS = Path(__file__).resolve().parents[2] / "stacks" / "locks" / "go"
 PEOPLE = People(
     profiles=(
         Profile("ann", "ann@example.org", (Member("bob@example.org", "view"), Member("team", "edit", True))),
@@ -62,7 +64,17 @@ def test_without_a_login_nobody_is_asked_who_he_is(workshop: Workshop) -> None:
 def test_names_below_profiles_lead_to_the_gateways_and_no_others(workshop: Workshop) -> None:
     found = find(rendering(workshop)["knative"], "VirtualService", "knative")["spec"]
     assert found["hosts"] == [f"*.{name}.{HOST}" for name in ("ann", "ml", "zoe")]
-    assert "timeout" not in found["http"][0], "how long a request may take is not the gateway's to say"
+    assert "timeout" not in found["http"][0], (
+        "how long a request may take is the service's; Istio refuses 0s, and has none"
+    )
+
+
+def test_its_programs_get_the_telemetry_that_they_were_written_for() -> None:
+    """They end at once where the SDK's attributes are of another schema than those of knative.dev/pkg (1.41.0)."""
+    lock = (LOCKS / "knative" / "go.mod").read_text()
+    for module in ("sdk", "sdk/metric", "exporters/otlp/otlptrace", "exporters/otlp/otlptrace/otlptracegrpc"):
+        name = f"go.opentelemetry.io/otel/{module}"
+        assert f"replace {name} => {name} v1.44.0\n" in lock
 
 
 def test_the_gateways_certificate_is_for_services_of_profiles(workshop: Workshop) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from inferenceworld import canary, pod, service, with_canaries
 
-from mlstack_inference.client import Models, NotServed, is_rolled_out
+from mlstack_inference.client import Models, NotServed, is_reached, is_rolled_out
 from mlstack_inference.kube import KubeError
 
 
@@ -59,8 +61,9 @@ class Slow:
         self.now += seconds
 
 
-def wait(slow: Slow, seconds: float = 120) -> Any:
-    return Models(slow, "ann", clock=lambda: slow.now, pause=slow.pause).wait("iris", seconds)  # type: ignore[arg-type]
+def wait(slow: Slow, seconds: float = 120, reached: Callable[[str], bool] = lambda host: True) -> Any:
+    models = Models(slow, "ann", clock=lambda: slow.now, pause=slow.pause, reached=reached)  # type: ignore[arg-type]
+    return models.wait("iris", seconds)
 
 
 FETCH = {"name": "storage-initializer", "state": {"terminated": {"exitCode": 1, "message": "no model: nothing there"}}}
@@ -84,6 +87,27 @@ def test_what_does_not_pass_by_itself_ends_the_wait_within_half_a_minute() -> No
 
 def test_a_failure_that_a_second_try_mends_does_not_end_it() -> None:
     assert wait(Slow(*[BROKEN] * 10, STARTING, *[BROKEN] * 15, FINE))
+
+
+def test_a_pod_that_is_ready_is_waited_for_until_the_network_leads_there() -> None:
+    asked: list[str] = []
+
+    def reached(host: str) -> bool:
+        asked.append(host)
+        return len(asked) > 2
+
+    slow = Slow(FINE)
+    assert wait(slow, reached=reached)
+    assert (asked, slow.now) == (["iris-predictor.ann.svc.cluster.local"] * 3, 2)
+    with pytest.raises(NotServed, match=r"waits for Service/ann/iris-predictor: .* no connection leads there"):
+        wait(Slow(FINE), 10, lambda host: False)
+
+
+def test_a_host_is_reached_when_it_takes_connections() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert is_reached("127.0.0.1", port)
+    assert not is_reached("127.0.0.1", port)
 
 
 def test_it_does_not_wait_longer_than_it_is_told() -> None:
