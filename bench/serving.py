@@ -79,18 +79,19 @@ def _predictions(platform: Platform, path: str) -> Iterator[Row]:
     browser = Browser(*platform.door())
     headers = {"Authorization": f"Bearer {token}"}
 
-    def ask(due: float) -> tuple[float, bool]:
+    def ask(due: float) -> tuple[float, str]:
         time.sleep(max(0.0, due - time.perf_counter()))
         answer = browser.client.post(browser.url + path, json=BODY, headers=headers)
-        return time.perf_counter() - due, answer.status_code == 200 and answer.json() == ANSWER
+        good = answer.status_code == 200 and answer.json() == ANSWER
+        return time.perf_counter() - due, "" if good else f"{answer.status_code} {answer.text[:200]}"
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(ask, [time.perf_counter()] * WORKERS))  # connections are made before it is measured
         start = time.perf_counter() + 0.5
         found = list(pool.map(ask, [start + number / RATE for number in range(RATE * SECONDS)]))
         took = time.perf_counter() - start
-    if failed := sum(not good for _, good in found):
-        raise SystemExit(f"{failed} of {len(found)} predictions failed")
+    if failed := [(number / RATE, why) for number, (_, why) in enumerate(found) if why]:
+        raise SystemExit(f"{len(failed)} of {len(found)} predictions failed, the first after {failed[0]} s")
     cuts = statistics.quantiles([seconds * 1000 for seconds, _ in found], n=100)
     note = f"{len(found)} requests in {took:.0f} s, {WORKERS} connections, none failed; p90 {cuts[89]:.1f} ms"
     what = f"a prediction through the gateway at {RATE} a second, p50 / p99"

@@ -6,9 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import uvicorn
-
 from mlstack_serve.errors import BadModel
+from mlstack_serve.listen import listen
 from mlstack_serve.models import FORMATS, load
 from mlstack_serve.rest import make_app
 from mlstack_serve.rpc import make_server
@@ -32,14 +31,7 @@ def main() -> None:
     server.start()
     print(f"serving {model.platform} model {model.name} on ports {given.http_port} and {given.grpc_port}", flush=True)
     try:
-        uvicorn.run(
-            make_app(model),
-            host="0.0.0.0",  # noqa: S104  # a pod is reached by its own address
-            port=given.http_port,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
+        listen(make_app(model), given.http_port)
     finally:
         server.stop(grace=10).wait()
 

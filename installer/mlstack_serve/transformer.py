@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mlstack_serve.errors import BadModel
+from mlstack_serve.listen import listen
 from mlstack_serve.programs import module_of
 
 Body = dict[str, Any]
@@ -128,7 +128,7 @@ def main() -> None:
         transformer = make_transformer(given.model_name, given.model_dir, asker(given.predictor_host))
     except BadModel as error:
         sys.exit(f"cannot transform: {error}")
-    uvicorn.run(make_app(transformer), host="0.0.0.0", port=given.http_port, access_log=False, server_header=False)  # noqa: S104
+    listen(make_app(transformer), given.http_port)
 
 
 if __name__ == "__main__":
