@@ -114,7 +114,7 @@ def _printed(channel: Any, code: str) -> str:
 def owner(platform: Platform, word: str) -> Owner:
     """A new user with a profile, logged in."""
     name = f"e2e-{word}-{secrets.token_hex(2)}"
-    made = platform.cli("users", "add", name, "--json").json()
+    made = platform.cli("users", "add", name, "--json").lines()[0]
     url, authority = platform.door()
     browser = Browser(url, authority)
     page = browser.login(made["user"]["email"], made["password"], "/my-notebooks/")

@@ -127,7 +127,8 @@ def search(name: str, **spec: Any) -> dict[str, Any]:
     container = {
         "name": "trial",
         "image": PYTHON_IMAGE,
-        "command": ["sh", "-c", "python3 -c 'print(\"score=${trialParameters.x}\")'"],
+        # a trial that ends before the collector beside it looks is taken for a failed one
+        "command": ["sh", "-c", "sleep 5 && python3 -c 'print(\"score=${trialParameters.x}\")'"],
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
