@@ -104,7 +104,9 @@ store = minio.Minio(urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc
                     os.environ["AWS_SECRET_ACCESS_KEY"], secure=False)
 print(json.dumps([found, status, [one.object_name for one in store.list_objects(os.environ["BUCKET"])]]))
 """
-    found, status, objects = json.loads(one.run(code).splitlines()[-1])  # the client says before what it does without a file
+    found, status, objects = json.loads(
+        one.run(code).splitlines()[-1]
+    )  # the client says before what it does without a file
     assert "notebook-0" in found and status == 403 and objects == []
     if platform.provides("pipelines"):
         code = "import kfp, warnings; warnings.simplefilter('ignore')\nc = kfp.Client()\n"
