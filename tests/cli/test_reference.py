@@ -9,6 +9,7 @@ import mlstack
 from mlstack.cli.commands import modules
 from mlstack.cli.reference import pages
 from mlstack.cli.reference_errors import collect
+from mlstack.cli.reference_support import PAGE
 from mlstack.core.config import json_schema
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def made():
     return pages(ROOT)
 
 
-@pytest.mark.parametrize("name", ["cli.md", "config.md", "events.md", "mlstack.schema.json", "stacks.md"])
+@pytest.mark.parametrize("name", ["cli.md", "config.md", "events.md", "mlstack.schema.json", "stacks.md", PAGE])
 def test_page_is_current(made, name):
     assert (SHIPPED / name).read_text(encoding="utf-8") == made[name], STALE
 

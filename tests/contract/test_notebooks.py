@@ -77,7 +77,12 @@ def test_a_notebook_runs_with_the_editors_rights_and_lets_in_the_gateway_only(
     assert template["spec"]["serviceAccountName"] == "default-editor"
     profiles = workshop.render("profiles", CATALOGUE.versions("profiles")[-1], replace(FACTS, people=PEOPLE))
     policies = of_kind(profiles, "NetworkPolicy", "ann")
-    admitting = [each for each in policies if selects(each["spec"]["podSelector"], template["metadata"]["labels"])]
+    admitting = [
+        each
+        for each in policies
+        if "Ingress" in each["spec"]["policyTypes"]
+        and selects(each["spec"]["podSelector"], template["metadata"]["labels"])
+    ]
     assert [each["metadata"]["name"] for each in admitting] == ["profile"]
     (rule,) = admitting[0]["spec"]["ingress"]
     assert rule["from"] == [

@@ -71,8 +71,9 @@ def test_everybody_has_the_role_that_was_given(shared: RenderedStack) -> None:
 
 def test_only_the_platform_gets_in(shared: RenderedStack) -> None:
     policies = of_kind(shared, "NetworkPolicy", "ann")
-    policy, near = policies["profile"]["spec"], policies["neighbours"]["spec"]
-    assert policy["podSelector"] == {} and policy["policyTypes"] == ["Ingress", "Egress"]
+    policy, near, out = (policies[name]["spec"] for name in ("profile", "neighbours", "profile-out"))
+    assert policy["podSelector"] == out["podSelector"] == {}
+    assert (policy["policyTypes"], out["policyTypes"]) == (["Ingress"], ["Egress"])
     (rule,), (other,) = policy["ingress"], near["ingress"]
     keys = [
         [one["namespaceSelector"]["matchExpressions"][0]["key"] for one in each["from"] if "namespaceSelector" in one]
@@ -83,13 +84,13 @@ def test_only_the_platform_gets_in(shared: RenderedStack) -> None:
     assert near["podSelector"]["matchExpressions"] == [
         {"key": "mlstack.dev/from", "operator": "NotIn", "values": ["gateway"]}
     ], "a pod can leave it to the gateway alone who gets in"
-    blocks = [one["ipBlock"] for rule in policy["egress"] for one in rule["to"] if "ipBlock" in one]
+    blocks = [one["ipBlock"] for rule in out["egress"] for one in rule["to"] if "ipBlock" in one]
     assert blocks and all({"169.254.0.0/16", FACTS.provider.pod_cidr} <= set(block["except"]) for block in blocks)
 
 
 def test_egress_can_be_closed(workshop: Workshop) -> None:
     closed = rendered_for(workshop, Profile("ann", OWNER), egress="platform")
-    rules = of_kind(closed, "NetworkPolicy", "ann")["profile"]["spec"]["egress"]
+    rules = of_kind(closed, "NetworkPolicy", "ann")["profile-out"]["spec"]["egress"]
     outside = [rule for rule in rules if any("ipBlock" in one for one in rule["to"])]
     assert [rule["ports"] for rule in outside] == [[{"port": 6443}]]
 
@@ -217,7 +218,7 @@ def test_with_tuning_the_tuner_gets_through(workshop: Workshop) -> None:
             if _names(peer) == tuner
             for port in rule["ports"]
         ]
-        for name, side, key in (("neighbours", "ingress", "from"), ("profile", "egress", "to"))
+        for name, side, key in (("neighbours", "ingress", "from"), ("profile-out", "egress", "to"))
     }
     assert ports == {"ingress": [6788, 6789], "egress": [6789]}
 

@@ -118,6 +118,16 @@ def test_every_namespace_with_pods_refuses_strangers(workshop: Workshop, entry: 
     assert with_pods <= closed
 
 
+def test_a_network_policy_speaks_of_one_direction(workshop: Workshop, entry: Entry, rendered: RenderedStack) -> None:
+    """kube-router holds the rules of a policy in one chain: into a pod it lets also what the same policy lets out of another."""
+    both = [
+        obj["metadata"]["name"]
+        for obj in rendered.objects
+        if obj["kind"] == "NetworkPolicy" and obj["spec"].get("ingress") and obj["spec"].get("egress")
+    ]
+    assert both == []
+
+
 def test_no_constant_credentials(workshop: Workshop, entry: Entry) -> None:
     for stack in all_renderings(workshop, entry):
         assert [obj for obj in stack.objects if obj["kind"] == "Secret"] == []

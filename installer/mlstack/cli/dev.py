@@ -44,7 +44,7 @@ def golden(session: Session, stack: str) -> ExitCode:
         return _written(session, app.dev_golden(stack))
 
 
-@make_command("docs", help="Write docs/reference from the code and the shipped data.")
+@make_command("docs", help="Write docs/reference and docs/support-matrix.md from the code and the shipped data.")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a page is not current.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Directory to write to.")
 def docs(session: Session, check: bool, output: Path | None) -> ExitCode:
@@ -55,16 +55,17 @@ def docs(session: Session, check: bool, output: Path | None) -> ExitCode:
     root = find_data(session.environ)
     directory = output or root / "docs" / "reference"
     made = pages(root)
-    stale = [directory / name for name, text in made.items() if not _same(directory / name, text)]
+    stale = [name for name, text in made.items() if not _same(directory / name, text)]
     if check and stale:
-        names = ", ".join(path.name for path in stale)
+        names = ", ".join(Path(name).name for name in stale)
         raise MlstackError(
             "dev.docs-stale", f"not current: {names}", remedy="run 'mlstack dev docs' and commit the result"
         )
     directory.mkdir(parents=True, exist_ok=True)
-    for path in stale:
-        path.write_text(made[path.name], encoding="utf-8")
-    return _written(session, stale)
+    written = [(directory / name).resolve() for name in stale]
+    for name, path in zip(stale, written, strict=True):
+        path.write_text(made[name], encoding="utf-8")
+    return _written(session, written)
 
 
 def _same(path: Path, text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mlstack.cli.reference_errors import errors_page
+from mlstack.cli.reference_support import PAGE, support_page
 from mlstack.core import events
 from mlstack.core.config import json_schema
 from mlstack.core.configkeys import OTHER, variables
@@ -31,6 +32,7 @@ def pages(data: Path) -> dict[str, str]:
         "events.md": events_page(),
         "mlstack.schema.json": json.dumps(json_schema(), indent=2) + "\n",
         "stacks.md": stacks_page(data),
+        PAGE: support_page(data, NOTE),
     }
 
 

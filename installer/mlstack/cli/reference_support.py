@@ -1,0 +1,45 @@
+"""The page of what is supported, made from the catalogue, the release and the document of systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlstack.core.releasefile import Release
+from mlstack.core.supportfile import Support, System
+from mlstack.core.yamldoc import load, validate
+
+FILE = "stacks/support.yaml"
+PAGE = "../support-matrix.md"
+"""Where the page is, seen from the reference."""
+
+
+def support_page(data: Path, note: str) -> str:
+    """Every system of the field, with the stack that is it or what to use. Raises Problems on an invalid document."""
+    support = validate(Support, load((data / FILE).read_text(encoding="utf-8"), FILE))
+    releases = sorted((data / "stacks/releases").glob("*.yaml"))
+    shown = releases[-1]
+    release = validate(Release, load(shown.read_text(encoding="utf-8"), str(shown.relative_to(data))))
+    rows = [
+        _row(system, release) for system in sorted(support.systems, key=lambda one: (not one.stack, one.name.lower()))
+    ]
+    return "\n".join(
+        [
+            f"{note}\n# What is supported\n",
+            f'Release {release.metadata.name}. "In profiles" says which of its profiles have the stack; others are switched on with',
+            "`stacks.NAME.enabled` or `mlstack addon enable`. arm64, cgroup v2, Ubuntu, Fedora, macOS, WSL2 and upstream's own images of",
+            "these stacks were tried nowhere.",
+            "",
+            "| system | here | in profiles | verified | to know |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _row(system: System, release: Release) -> str:
+    spec = release.spec
+    version = {**spec.stacks, **spec.addons}.get(system.stack, "")
+    here = f"`{system.stack}` {version}" if system.stack else "-"
+    profiles = ", ".join(name for name, profile in spec.profiles.items() if system.stack in profile.stacks)
+    return f"| {system.name} | {here} | {profiles or '-'} | {system.verified or '-'} | {system.use or '-'} |"
