@@ -25,9 +25,9 @@ def support_page(data: Path, note: str) -> str:
     return "\n".join(
         [
             f"{note}\n# What is supported\n",
-            f'Release {release.metadata.name}. "In profiles" says which of its profiles have the stack; others are switched on with',
-            "`stacks.NAME.enabled` or `mlstack addon enable`. arm64, cgroup v2, Ubuntu, Fedora, macOS, WSL2 and upstream's own images of",
-            "these stacks were tried nowhere.",
+            f'Release {release.metadata.name}. "In profiles" says which of its profiles have the stack; others are switched on',
+            "with `stacks.NAME.enabled` or `mlstack addon enable`. arm64, cgroup v2, Ubuntu, Fedora, macOS, WSL2 and upstream's",
+            "own images of these stacks were tried nowhere.",
             "",
             "| system | here | in profiles | verified | to know |",
             "|---|---|---|---|---|",
