@@ -179,6 +179,27 @@ def test_a_grid_is_searched_to_its_end(platform: Platform, spaces: tuple[str, st
     assert observed(platform, best["bestTrialName"]) == [("score", "3")]
 
 
+def test_trials_that_fall_behind_are_stopped_early(platform: Platform, spaces: tuple[str, str]) -> None:
+    """The first trial sets the mark; the grid goes on with worse ones, each of which would say its score for half a minute."""
+    spec = search(
+        "early",
+        objective={"type": "minimize", "objectiveMetricName": "score"},
+        parallelTrialCount=1,
+        earlyStopping={
+            "algorithmName": "medianstop",
+            "algorithmSettings": [{"name": "min_trials_required", "value": "1"}, {"name": "start_step", "value": "2"}],
+        },
+    )
+    container = spec["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
+    loop = 'for n in $(seq 10); do sleep 3; echo "score=${trialParameters.x}"; test "${trialParameters.x}" = 1 && test $n = 3 && break; done'
+    container["command"] = ["sh", "-c", f"{loop}; true"]
+    api = as_user(platform, ANN)
+    api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], spec)
+    status = ended(api, spaces[0], "early")["status"]
+    assert (status["trialsSucceeded"], status["trialsEarlyStopped"]) == (1, 2)
+    assert status["currentOptimalTrial"]["parameterAssignments"] == [{"name": "x", "value": "1"}]
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

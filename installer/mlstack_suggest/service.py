@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
 import grpc
 import katib_api_pb2 as api
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from mlstack_suggest.rpc import handler, healthy
 from mlstack_suggest.search import Experiment, Search, Seen, check
 from mlstack_suggest.space import BadExperiment, Kind, Parameter, parameter
 
@@ -111,18 +110,9 @@ def make_server(address: str, threads: int = 4) -> tuple[grpc.Server, int]:
     server = grpc.server(futures.ThreadPoolExecutor(threads))
     name = api.DESCRIPTOR.services_by_name["Suggestion"].full_name
     handlers = {
-        "GetSuggestions": _handler(service.suggest, api.GetSuggestionsRequest),
-        "ValidateAlgorithmSettings": _handler(service.validate, api.ValidateAlgorithmSettingsRequest),
+        "GetSuggestions": handler(service.suggest, api.GetSuggestionsRequest),
+        "ValidateAlgorithmSettings": handler(service.validate, api.ValidateAlgorithmSettingsRequest),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
-    status = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    for known in ("", PROBE, name):
-        status.set(known, health_pb2.HealthCheckResponse.SERVING)
+    healthy(server, PROBE, name)
     return server, server.add_insecure_port(address)
-
-
-def _handler(call: Callable[[Any, grpc.ServicerContext], Any], request: Any) -> grpc.RpcMethodHandler:
-    return grpc.unary_unary_rpc_method_handler(
-        call, request_deserializer=request.FromString, response_serializer=lambda reply: reply.SerializeToString()
-    )
