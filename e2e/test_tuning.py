@@ -191,7 +191,8 @@ def test_trials_that_fall_behind_are_stopped_early(platform: Platform, spaces: t
         },
     )
     container = spec["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
-    loop = 'for n in $(seq 10); do sleep 3; echo "score=${trialParameters.x}"; test "${trialParameters.x}" = 1 && test $n = 3 && break; done'
+    say = 'sleep 3; echo "score=${trialParameters.x}"'
+    loop = f'for n in $(seq 10); do {say}; test "${{trialParameters.x}}" = 1 && test $n = 3 && break; done'
     container["command"] = ["sh", "-c", f"{loop}; true"]
     api = as_user(platform, ANN)
     api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], spec)
