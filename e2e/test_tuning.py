@@ -179,6 +179,36 @@ def test_a_grid_is_searched_to_its_end(platform: Platform, spaces: tuple[str, st
     assert observed(platform, best["bestTrialName"]) == [("score", "3")]
 
 
+def test_hyperband_gives_more_to_the_best(platform: Platform, spaces: tuple[str, str]) -> None:
+    spec = search(
+        "halves",
+        algorithm={
+            "algorithmName": "hyperband",
+            "algorithmSettings": [
+                {"name": "resource_name", "value": "epochs"},
+                {"name": "r_l", "value": "4"},
+                {"name": "eta", "value": "2"},
+            ],
+        },
+        maxTrialCount=6,
+        parameters=[
+            {"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "100"}},
+            {"name": "epochs", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "4"}},
+        ],
+    )
+    spec["spec"]["trialTemplate"]["trialParameters"].append({"name": "epochs", "reference": "epochs"})
+    api = as_user(platform, ANN)
+    api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], spec)
+    assert ended(api, spaces[0], "halves")["status"]["trialsSucceeded"] == 6
+    trials = api.list_namespaced_custom_object(
+        *("kubeflow.org", "v1beta1", spaces[0], "trials"), label_selector="katib.kubeflow.org/experiment=halves"
+    )["items"]
+    points = [{one["name"]: int(one["value"]) for one in each["spec"]["parameterAssignments"]} for each in trials]
+    begun = [one["x"] for one in points if one["epochs"] == 1]
+    more = [one["x"] for one in points if one["epochs"] > 1]
+    assert begun and more and set(more) <= set(begun), "who has more had little before"
+
+
 def test_trials_that_fall_behind_are_stopped_early(platform: Platform, spaces: tuple[str, str]) -> None:
     """The first trial sets the mark; the grid goes on with worse ones, each of which would say its score for half a minute."""
     spec = search(

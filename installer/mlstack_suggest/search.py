@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
+from mlstack_suggest.halving import HYPERBAND, SETTINGS, Halving, ladder_of
 from mlstack_suggest.space import BadExperiment, Parameter, grid_points, grid_size, number
 
 GRID = "grid"
@@ -54,8 +55,10 @@ ALGORITHMS: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, int]], BaseS
     "random": (("random_state",), lambda settings: RandomSampler(seed=settings.get("random_state"))),
     "tpe": (_TPE, lambda settings: _tpe(settings, multivariate=False)),
     "multivariate-tpe": (_TPE, lambda settings: _tpe(settings, multivariate=True)),
+    # new points of it are random ones
+    HYPERBAND: (SETTINGS, lambda settings: RandomSampler(seed=settings.get("random_state"))),
 }
-"""Algorithm -> (its settings, all whole numbers from 0 on; its sampler, None for the grid)."""
+"""Algorithm -> (its settings, all whole numbers from 0 on but Hyperband's own; its sampler, None for the grid)."""
 
 
 def check(experiment: Experiment) -> dict[str, int]:
@@ -66,10 +69,14 @@ def check(experiment: Experiment) -> dict[str, int]:
         raise BadExperiment("spec.parameters is empty")
     allowed = ALGORITHMS[experiment.algorithm][0]
     found: dict[str, int] = {}
+    if experiment.algorithm == HYPERBAND:
+        ladder_of(experiment.settings, experiment.space)
     for name, text in experiment.settings.items():
         if name not in allowed:
             known = ", ".join(allowed) or "none"
             raise BadExperiment(f"algorithm {experiment.algorithm} has no setting {name}; it has: {known}")
+        if experiment.algorithm == HYPERBAND and name != "random_state":
+            continue
         value = number(text, f"setting {name}")
         if value < 0 or not value.is_integer():
             raise BadExperiment(f"setting {name}: '{text}' is not a whole number from 0 on")
@@ -97,14 +104,22 @@ class Search:
             else None
         )
         self._distributions = {one.name: _distribution(one) for one in experiment.space}
+        self._halving = (
+            Halving(ladder_of(experiment.settings, experiment.space), self._drawn, experiment.maximize)
+            if experiment.algorithm == HYPERBAND
+            else None
+        )
         self._open: dict[tuple[tuple[str, str], ...], list[int]] = {}
         self._told: set[str] = set()
 
-    def next(self, seen: Sequence[Seen], handed_out: int, count: int) -> list[Point]:
-        """``count`` more points. seen: every trial that ended; handed_out: points given so far, also before a restart.
+    def next(self, seen: Sequence[Seen], handed_out: int, count: int, running: Sequence[Point] = ()) -> list[Point]:
+        """``count`` more points. seen: every trial that ended; handed_out: points given so far, also before a restart; running:
+        the points of trials that did not end yet.
 
         Raises BadExperiment where a grid has no more.
         """
+        if self._halving is not None:
+            return self._halving.next([(one.point, one.value) for one in seen], running, count)
         if self._study is None:
             points = list(itertools.islice(grid_points(self._experiment.space, handed_out), count))
             if len(points) < count:
@@ -113,6 +128,12 @@ class Search:
         for trial in seen:
             self._tell(self._study, trial)
         return [self._ask(self._study) for _ in range(count)]
+
+    def _drawn(self) -> Point:
+        """A new point, of which nothing need be told."""
+        assert self._study is not None, "it has a sampler"  # noqa: S101
+        params = self._study.ask(self._distributions).params
+        return {one.name: one.text(params[one.name]) for one in self._experiment.space}
 
     def _ask(self, study: optuna.Study) -> Point:
         trial = study.ask(self._distributions)

@@ -50,7 +50,6 @@ def _parameter(message: Any) -> Parameter:
 
 def seen_of(message: Any, metric: str) -> Seen:
     """A trial that ended, with the objective's value where it has one."""
-    point = {one.name: one.value for one in message.spec.parameter_assignments.assignments}
     value = None
     for one in message.status.observation.metrics:
         if one.name == metric:
@@ -58,7 +57,12 @@ def seen_of(message: Any, metric: str) -> Seen:
                 value = float(one.value)
             except ValueError:
                 value = None  # "unavailable", which is what Katib writes for a trial without metrics
-    return Seen(message.name, point, value)
+    return Seen(message.name, point_of(message), value)
+
+
+def point_of(message: Any) -> dict[str, str]:
+    """What a trial tries."""
+    return {one.name: one.value for one in message.spec.parameter_assignments.assignments}
 
 
 class Suggestion:
@@ -85,7 +89,8 @@ class Suggestion:
                 if self._search is None:
                     self._search = Search(experiment_of(request.experiment))
                 seen = [seen_of(trial, metric) for trial in request.trials if _ended(trial)]
-                points = self._search.next(seen, request.total_request_number - count, count)
+                running = [point_of(trial) for trial in request.trials if not _ended(trial)]
+                points = self._search.next(seen, request.total_request_number - count, count, running)
         except BadExperiment as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise AssertionError("abort raises") from error
