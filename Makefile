@@ -50,7 +50,7 @@ unit: setup-dev ## unit, contract and engine tests; no container needed
 	$(BIN)/pytest tests
 
 e2e: setup-dev ## the acceptance suite on a real platform, made when none is up
-	$(BIN)/pytest e2e -o timeout=4800 $(ARGS)
+	$(BIN)/pytest e2e -o timeout=4800 --durations=25 $(ARGS)
 
 test: setup-dev ## everything CI runs: checks, unit, contract and engine tests, the acceptance suite
 	$(MAKE) --no-print-directory check
