@@ -196,7 +196,10 @@ def test_hyperband_gives_more_to_the_best(platform: Platform, spaces: tuple[str,
             {"name": "epochs", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "4"}},
         ],
     )
-    spec["spec"]["trialTemplate"]["trialParameters"].append({"name": "epochs", "reference": "epochs"})
+    template = spec["spec"]["trialTemplate"]
+    template["trialParameters"].append({"name": "epochs", "reference": "epochs"})
+    container = template["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "EPOCHS", "value": "${trialParameters.epochs}"}]
     api = as_user(platform, ANN)
     api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], spec)
     assert ended(api, spaces[0], "halves")["status"]["trialsSucceeded"] == 6
@@ -223,7 +226,11 @@ def test_trials_that_fall_behind_are_stopped_early(platform: Platform, spaces: t
     container = spec["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
     say = 'sleep 3; echo "score=${trialParameters.x}"'
     loop = f'for n in $(seq 10); do {say}; test "${{trialParameters.x}}" = 1 && test $n = 3 && break; done'
-    container["command"] = ["sh", "-c", f"{loop}; true"]
+    container["command"] = [
+        "sh",
+        "-c",
+        f"({loop}; true)",
+    ]  # one command, whose output is sent where the collector reads
     api = as_user(platform, ANN)
     api.create_namespaced_custom_object(*EXPERIMENTS[:2], spaces[0], EXPERIMENTS[2], spec)
     status = ended(api, spaces[0], "early")["status"]
