@@ -6,9 +6,7 @@ import json
 import secrets
 import socket
 import ssl
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,18 +15,7 @@ import httpx
 import websocket
 
 from e2e.browser import Browser
-from e2e.platform import Platform
-
-
-def until(condition: Callable[[], Any], seconds: float = 180) -> Any:
-    """What the condition gives once it holds."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < end, f"it does not hold after {seconds} s"
-        time.sleep(0.5)
+from e2e.platform import Platform, until
 
 
 @dataclass
@@ -52,7 +39,7 @@ class Owner:
             assert answer.status_code in (200, 503), f"{answer.status_code} {answer.text[:300]}"
             return answer if answer.status_code == 200 else None
 
-        return until(page)
+        return until(page, 180)
 
     def ask(self, method: str, path: str, body: Any = None, name: str = "") -> httpx.Response:
         """A request to the notebook's own API. name: of another profile, whose notebook is asked."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import secrets
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import pytest
 
 from e2e.browser import Loopback
 from e2e.platform import Platform
+from e2e.tenants import needs
 
 API = "/pipeline/apis/v2beta1"
 
@@ -50,12 +49,9 @@ class Member:
         return values["bucket"], {"access_key": values["accesskey"], "secret_key": values["secretkey"]}
 
 
-@contextmanager
 def members(platform: Platform) -> Iterator[tuple[Member, Member]]:
-    """Two users who have nothing in common."""
-    for capability in ("pipelines", "profiles", "login"):
-        if not platform.provides(capability):
-            pytest.skip(f"the platform has no {capability} (profile pipelines has them)")
+    """Two users who have nothing in common. The body of a fixture."""
+    needs(platform, "profile pipelines has it", "pipelines", "profiles", "login")
     url, authority = platform.door()
     context = ssl.create_default_context(cadata=authority)
     made = []

@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,8 @@ from kubernetes.client.exceptions import ApiException
 
 from e2e.application import AUDIENCE
 from e2e.browser import Browser
-from e2e.platform import Platform, restricted, run_pod, wait_for
+from e2e.platform import Platform, restricted, run_pod, until, wait_for
+from e2e.tenants import needs, two_profiles
 
 pytestmark = pytest.mark.timeout(900)
 GROUP, PLURAL = ("serving.knative.dev", "v1"), "services"
@@ -63,15 +64,9 @@ while True:
 @pytest.fixture(scope="module")
 def profiles(platform: Platform) -> Iterator[tuple[str, str]]:
     """Two profiles of different owners."""
-    for capability in ("serving", "profiles", "gateway"):
-        if not platform.provides(capability):
-            pytest.skip(f"the platform has nothing that provides {capability} (stack knative on profile standard)")
-    names = tuple(f"e2e-{word}-{secrets.token_hex(2)}" for word in ("serve", "other"))
-    for name, owner in zip(names, (OWNER, OTHER), strict=True):
-        platform.cli("profiles", "add", name, "--owner", owner)
-    yield names[0], names[1]
-    for name in names:
-        platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
+    needs(platform, "stack knative on profile standard", "serving", "profiles", "gateway")
+    with two_profiles(platform, {"serve": OWNER, "other": OTHER}) as names:
+        yield names
 
 
 class Serving:
@@ -123,7 +118,7 @@ class Serving:
         self.await_ready(name)
 
     def await_ready(self, name: str) -> None:
-        until(lambda: self.is_ready(name), f"{name} is not ready", 180)
+        until(lambda: self.is_ready(name), 180, f"{name} is ready")
 
     def is_ready(self, name: str) -> bool:
         found = self.custom.get_namespaced_custom_object(*GROUP, self.space, PLURAL, name)
@@ -166,16 +161,9 @@ def token(serving: Serving) -> str:
 def hello(serving: Serving, token: str) -> Iterator[str]:
     """A service with one revision, ``one``, answering through the gateway."""
     serving.apply("hello", "one")
-    until(lambda: serving.get("hello", token).status_code == 200, "the gateway does not lead there", 60)
+    until(lambda: serving.get("hello", token).status_code == 200, 60, "the gateway leads there")
     yield "hello"
     serving.delete("hello")
-
-
-def until(what: Callable[[], bool], why: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, why
-        time.sleep(0.5)
 
 
 def test_its_people_are_let_in_and_nobody_else(
@@ -232,7 +220,7 @@ def test_what_is_local_to_the_cluster_has_no_name_outside(serving: Serving, toke
 def test_zero_and_back(serving: Serving, hello: str, token: str) -> None:
     cold, warm = [], []
     for _ in range(3):
-        until(lambda: serving.pods(hello) == 0, "its pods do not go", 180)
+        until(lambda: serving.pods(hello) == 0, 180, "its pods have gone")
         began = time.monotonic()
         assert serving.get(hello, token).status_code == 200
         cold.append(time.monotonic() - began)
@@ -281,7 +269,7 @@ def restart(core: kubernetes.client.CoreV1Api, name: str) -> None:
         seen = status.observed_generation == found.metadata.generation
         return seen and status.updated_replicas == status.available_replicas == status.replicas == wanted
 
-    until(rolled, f"{name} does not roll", 240)
+    until(rolled, 240, f"{name} has rolled")
 
 
 def test_no_request_fails_while_all_of_it_is_rolled(serving: Serving, hello: str, token: str) -> None:

@@ -17,7 +17,7 @@ from kubernetes.client.exceptions import ApiException
 
 from e2e.application import AUDIENCE
 from e2e.browser import Browser
-from e2e.platform import Platform
+from e2e.platform import Platform, until
 
 pytestmark = pytest.mark.timeout(600)
 ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 4.2, 1.5], [6.7, 3.0, 5.2, 2.3]]
@@ -102,17 +102,6 @@ def serve(custom: kubernetes.client.CustomObjectsApi, space: str, name: str, **s
         custom.replace_namespaced_custom_object(*API, space, "inferenceservices", name, {**found, "spec": spec})
 
 
-def until(condition: Any, seconds: float = 180) -> Any:
-    """What the condition gives once it holds."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < end, f"it does not hold after {seconds} s"
-        time.sleep(0.5)
-
-
 def answers(browser: Browser, space: str, name: str, bearer: str, body: Any) -> httpx.Response:
     """The first good answer of a model that is on its way."""
     last: list[httpx.Response] = []
@@ -122,7 +111,7 @@ def answers(browser: Browser, space: str, name: str, bearer: str, body: Any) -> 
         return last[0] if last[0].status_code == 200 else None
 
     try:
-        return until(good)
+        return until(good, 180)
     except AssertionError as error:
         raise AssertionError(f"{error}: {last[0].status_code} {last[0].text}") from None
 
@@ -210,14 +199,14 @@ def test_a_canary_gets_its_share_is_taken_back_and_takes_over(
     old, new = (200, "scale-predictor", '{"predictions":[3]}'), (200, "scale-v2-predictor", '{"predictions":[6]}')
     trial = {"predictor": predictor(two, name="v2"), "trafficPercent": 30}
     serve(custom, space, "scale", predictor=predictor(one), canary=[trial])
-    until(lambda: seen(10).keys() > {old})
+    until(lambda: seen(10).keys() > {old}, 180)
     split = seen(400)
     assert split.keys() == {old, new} and 80 <= split[new] <= 160, split
 
     serve(custom, space, "scale", predictor=predictor(one), canary=[])
     until(lambda: seen(10).keys() == {old}, 30)
     serve(custom, space, "scale", predictor=predictor(one), canary=[trial])
-    until(lambda: new in seen(10))
+    until(lambda: new in seen(10), 180)
     serve(custom, space, "scale", predictor=predictor(two, name="v2"))
     until(lambda: seen(10).keys() == {new}, 60)
     assert seen(50).keys() == {new}

@@ -10,8 +10,8 @@ import kubernetes
 import pytest
 
 from e2e.asking import asked
-from e2e.notebooks import Owner, owner, until
-from e2e.platform import Platform, finished
+from e2e.notebooks import Owner, owner
+from e2e.platform import Platform, finished, until
 
 HEALTHY = "http://minio.minio.svc.cluster.local:9000/minio/health/live"
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from e2e.pipelines import API, Member, experiment, members
-from e2e.platform import Platform
 
 ENDED = {"SUCCEEDED", "FAILED", "CANCELED"}
 
 
-@pytest.fixture(scope="module")
-def pair(platform: Platform) -> Iterator[tuple[Member, Member]]:
-    """Two users who have nothing in common."""
-    with members(platform) as found:
-        yield found
+pair = pytest.fixture(members, scope="module")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -17,12 +17,7 @@ from minio.error import S3Error
 from e2e.pipelines import API, Member, experiment, members
 from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, wait_for
 
-
-@pytest.fixture(scope="module")
-def pair(platform: Platform) -> Iterator[tuple[Member, Member]]:
-    """Two users who have nothing in common."""
-    with members(platform) as found:
-        yield found
+pair = pytest.fixture(members, scope="module")
 
 
 @pytest.fixture(scope="module")

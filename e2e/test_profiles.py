@@ -12,6 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from minio.error import S3Error
 
 from e2e.platform import SHELL_IMAGE, Platform, finished, namespace, restricted, run_pod, wait_for
+from e2e.tenants import may, needs, two_profiles
 
 OWNER, GUEST = "e2e-owner@example.org", "e2e-guest@example.org"
 SERVER = ["sh", "-c", "mkdir -p /tmp/www && echo here > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"]
@@ -20,26 +21,9 @@ SERVER = ["sh", "-c", "mkdir -p /tmp/www && echo here > /tmp/www/index.html && e
 @pytest.fixture(scope="module")
 def pair(platform: Platform) -> Iterator[tuple[str, str]]:
     """Two profiles of different owners."""
-    if not platform.provides("profiles"):
-        pytest.skip("the platform has no profiles (profile standard has them)")
-    if not platform.provides("identity-provider"):
-        pytest.skip("the platform has no identity provider (profile standard has one)")
-    names = tuple(f"e2e-{word}-{secrets.token_hex(2)}" for word in ("one", "two"))
-    for name, owner in zip(names, (OWNER, GUEST), strict=True):
-        platform.cli("profiles", "add", name, "--owner", owner)
-    yield names[0], names[1]
-    for name in names:
-        platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
-
-
-def may(platform: Platform, who: str, verb: str, resource: str, space: str, groups: tuple[str, ...] = ()) -> bool:
-    """Whether the API server would allow it. resource: ``pods`` or ``workflows.argoproj.io``."""
-    plural, _, group = resource.partition(".")
-    plural, _, part = plural.partition("/")
-    attributes = {"namespace": space, "verb": verb, "resource": plural, "subresource": part, "group": group}
-    review = {"spec": {"user": who, "groups": list(groups), "resourceAttributes": attributes}}
-    api = kubernetes.client.AuthorizationV1Api(platform.api())
-    return bool(api.create_subject_access_review(review).status.allowed)
+    needs(platform, "profile standard has it", "profiles", "identity-provider")
+    with two_profiles(platform, {"one": OWNER, "two": GUEST}) as names:
+        yield names
 
 
 def editor(space: str) -> str:

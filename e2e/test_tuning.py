@@ -12,7 +12,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import PYTHON_IMAGE, Platform, namespace, until
-from e2e.test_profiles import may
+from e2e.tenants import may, needs, two_profiles
 
 ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
 EXPERIMENTS = ("kubeflow.org", "v1beta1", "experiments")
@@ -22,15 +22,9 @@ JOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
 @pytest.fixture(scope="module")
 def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
     """The profiles of two users who have nothing in common."""
-    for capability in ("training", "tuning", "profiles"):
-        if not platform.provides(capability):
-            pytest.skip(f"the platform has no {capability} (profile tuning has it)")
-    names = tuple(f"e2e-{word}-{secrets.token_hex(2)}" for word in ("ann", "bob"))
-    for name, owner in zip(names, (ANN, BOB), strict=True):
-        platform.cli("profiles", "add", name, "--owner", owner)
-    yield names[0], names[1]
-    for name in names:
-        platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
+    needs(platform, "profile tuning has it", "training", "tuning", "profiles")
+    with two_profiles(platform, {"ann": ANN, "bob": BOB}) as names:
+        yield names
 
 
 @pytest.fixture(scope="module")

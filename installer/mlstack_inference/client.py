@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from mlstack_inference.explain import Reason, explain, holds_of
-from mlstack_inference.kube import ACCOUNT, SERVICES, Kube, KubeError
+from mlstack_inference.kube import SERVICES, Kube
 from mlstack_inference.model import SOURCE, Object, Predictor, holds, is_serverless, name_of, predictors
 from mlstack_inference.web import state_of
+from mlstack_pod.kube import ACCOUNT, KubeError
 
 READER = "model-reader"
 BUCKET = "mlstack.dev/bucket"

@@ -6,9 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from mlstack_inference.kube import GONE, SERVICES, Cluster, KubeError, items
+from mlstack_inference.kube import SERVICES, Cluster
 from mlstack_inference.model import Object
 from mlstack_inference.routes import API, NAME, Site, differs, virtual_service
+from mlstack_pod.kube import GONE, KubeError, items
 
 WATCH_SECONDS = 300
 PAUSE = 2.0

@@ -1,37 +1,21 @@
-"""The cluster's API server over HTTP, with a pod's token; the standard library does, so that the program stays small."""
+"""What is asked of the cluster's API server about models."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import Protocol
 
 from mlstack_inference.model import Object
+from mlstack_pod import kube
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 MANAGER = "mlstack-inference"
 """Field manager of what is written."""
 SERVICES = "apis/serving.kserve.io/v1beta1"
-SECONDS = 10.0
-"""How long one answer may take."""
-GONE = 410
-"""The server no longer knows the version that a watch wants to go on from."""
-
-
-class KubeError(Exception):
-    """The server's refusal. status: 0 where it did not answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Cluster(Protocol):
-    """What the rest needs of a cluster."""
+    """What the rest needs of a cluster. Every method raises KubeError."""
 
     def get(self, path: str) -> Object | None:
         """An object, or a list; None where there is none."""
@@ -43,91 +27,13 @@ class Cluster(Protocol):
         """Type and object of each change after ``version``, for so many seconds."""
 
 
-class Kube:
-    """The ``Cluster`` of the pod that this runs in. Every method raises KubeError."""
+class Kube(kube.Kube):
+    """The ``Cluster`` of the pod that this runs in."""
 
-    def __init__(self, url: str = "https://kubernetes.default.svc", account: Path = ACCOUNT) -> None:
-        """url: the API server's; account: directory with ``token`` and, for https, ``ca.crt``."""
-        self._parts, self._account = urlsplit(url), account
-        self._tls = (
-            ssl.create_default_context(cafile=str(account / "ca.crt")) if self._parts.scheme == "https" else None
-        )
-
-    def get(self, path: str) -> Object | None:
-        """As the protocol says."""
-        try:
-            return self._ask("GET", path)
-        except KubeError as error:
-            if error.status == http.client.NOT_FOUND:
-                return None
-            raise
-
-    def apply(self, path: str, obj: Object) -> Object:
-        """As the protocol says; fields that another manager holds are taken."""
-        return self._ask("PATCH", f"{path}?{urlencode({'fieldManager': MANAGER, 'force': 'true'})}", obj)
-
-    def delete(self, path: str) -> None:
-        """Deletes an object; one that is not there is gone already."""
-        try:
-            self._ask("DELETE", path)
-        except KubeError as error:
-            if error.status != http.client.NOT_FOUND:
-                raise
+    def __init__(self, url: str = "https://kubernetes.default.svc", account: Path = kube.ACCOUNT) -> None:
+        """As ``mlstack_pod.kube.Kube`` says."""
+        super().__init__(MANAGER, url, account)
 
     def watch(self, path: str, version: str, seconds: int) -> Iterator[tuple[str, Object]]:
-        """As the protocol says. Raises KubeError with status 410 when ``version`` is too old."""
-        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": seconds, "allowWatchBookmarks": "true"}
-        connection = self._connection(seconds + SECONDS)
-        try:
-            answer = self._send(connection, "GET", f"{path}?{urlencode(query)}", None)
-            for line in answer:
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise KubeError(int(event["object"].get("code") or 0), str(event["object"].get("message")))
-                yield event["type"], event["object"]
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise KubeError(0, f"the watch broke off: {error}") from error
-        finally:
-            connection.close()
-
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Object:
-        connection = self._connection(SECONDS)
-        try:
-            found: Object = json.loads(self._send(connection, method, path, body).read())
-            return found
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise KubeError(0, f"the API server does not answer: {error}") from error
-        finally:
-            connection.close()
-
-    def _connection(self, seconds: float) -> http.client.HTTPConnection:
-        host = self._parts.netloc
-        if self._tls is None:
-            return http.client.HTTPConnection(host, timeout=seconds)
-        return http.client.HTTPSConnection(host, timeout=seconds, context=self._tls)
-
-    def _send(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> http.client.HTTPResponse:
-        # the kubelet renews the token
-        headers = {"Authorization": f"Bearer {(self._account / 'token').read_text().strip()}"}
-        if body is not None:
-            headers["Content-Type"] = "application/apply-patch+yaml"
-        text = None if body is None else json.dumps(body)
-        connection.request(method, f"/{path}", text, headers)
-        answer = connection.getresponse()
-        if answer.status >= http.client.BAD_REQUEST:
-            raise KubeError(answer.status, _message(answer.read()))
-        return answer
-
-
-def _message(body: bytes) -> str:
-    try:
-        return str(json.loads(body).get("message") or "")
-    except (ValueError, AttributeError):
-        return body.decode(errors="replace")[:200]
-
-
-def items(found: Object | None) -> list[Object]:
-    """The objects of a list."""
-    return list((found or {}).get("items") or ())
+        """As the protocol says; with status GONE when ``version`` is too old."""
+        return self.events(path, {"resourceVersion": version, "allowWatchBookmarks": "true"}, seconds)

@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mlstack_inference.explain import explain, unknown
-from mlstack_inference.kube import SERVICES, Cluster, KubeError, items
+from mlstack_inference.kube import SERVICES, Cluster
 from mlstack_inference.model import PODS, Object
 from mlstack_inference.routes import PREFIX, asked_for
+from mlstack_pod.kube import KubeError, items
 
 BODY = 16 << 20
 """Bytes of a request that are read, and thrown away, before it is answered."""

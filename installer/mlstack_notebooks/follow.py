@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from mlstack_notebooks.kube import STATEFUL, Cluster, KubeError, Object, items
+from mlstack_notebooks.kube import STATEFUL, Cluster
 from mlstack_notebooks.site import API, NAME, Site, virtual_service
+from mlstack_pod.kube import KubeError, Object, items
 
 WATCH_SECONDS = 240
 PAUSE = 2.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from mlstack_notebooks.kube import Object
 from mlstack_notebooks.site import PREFIX, Notebook, Site
+from mlstack_pod.kube import Object
 
 _FRAME = """<!doctype html>
 <html lang="en">

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlstack_notebooks.door import Gateway, make_door
-from mlstack_notebooks.kube import ACCOUNT, Cluster, Kube, KubeError
+from mlstack_notebooks.kube import Cluster, Kube
+from mlstack_pod.kube import ACCOUNT, KubeError
 
 PORT, DOOR = 8888, 8899
 CHECK_SECONDS = 60

@@ -13,9 +13,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from mlstack_notebooks.kube import STATEFUL, Cluster, KubeError, items
+from mlstack_notebooks.kube import STATEFUL, Cluster
 from mlstack_notebooks.pages import home, state, waiting, why
 from mlstack_notebooks.site import HOME, PREFIX, Site, groups_of, namespace_of
+from mlstack_pod.kube import KubeError, items
 
 LOG = logging.getLogger("mlstack_notebooks")
 HTML, JSON = "text/html; charset=utf-8", "application/json"

@@ -13,8 +13,9 @@ import yaml
 from kubernetes.client import ApiException
 
 from mlstack_notebooks.follow import Follower
-from mlstack_notebooks.kube import Kube, KubeError
+from mlstack_notebooks.kube import Kube
 from mlstack_notebooks.site import read_site
+from mlstack_pod.kube import KubeError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlstack_inference.kube import GONE, KubeError
 from mlstack_inference.model import PODS, SOURCE
+from mlstack_pod.kube import GONE, KubeError
 
 Object = dict[str, Any]
 

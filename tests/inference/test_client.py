@@ -10,7 +10,7 @@ import pytest
 from inferenceworld import canary, pod, service, with_canaries
 
 from mlstack_inference.client import Models, NotServed, is_reached, is_rolled_out
-from mlstack_inference.kube import KubeError
+from mlstack_pod.kube import KubeError
 
 
 def test_rolled_out_means_that_what_is_wanted_answers() -> None:

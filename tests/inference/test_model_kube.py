@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlstack_inference.kube import Kube, KubeError, items
+from mlstack_inference.kube import Kube
+from mlstack_pod.kube import KubeError, items
 
 LINES = [
     {"type": "ADDED", "object": {"metadata": {"name": "iris", "resourceVersion": "8"}}},

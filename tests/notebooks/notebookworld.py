@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlstack_notebooks.kube import KubeError
 from mlstack_notebooks.site import Site, read_site
+from mlstack_pod.kube import KubeError
 
 Object = dict[str, Any]
 SETTINGS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlstack.core.model import Object, ResourceId
-from mlstack.core.pending import pod_reason, short
+from mlstack.core.pending import last_seen, pod_reason, short
 
 _RULES: tuple[tuple[str, str], ...] = (
     (
@@ -108,11 +108,4 @@ def _holdup(obj: Object, reason: str) -> Holdup:
 
 
 def _moment(event: Object) -> datetime:
-    series = event.get("series") or {}
-    times = (
-        series.get("lastObservedTime"),
-        event.get("lastTimestamp"),
-        event.get("eventTime"),
-        event.get("firstTimestamp"),
-    )
-    return max(datetime.fromisoformat(one) for one in (*times, "1970-01-01T00:00:00+00:00") if one)
+    return datetime.fromisoformat(last_seen(event) or "1970-01-01T00:00:00+00:00")

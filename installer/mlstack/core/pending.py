@@ -168,11 +168,12 @@ def _last_warning(events: Sequence[Object], objects: Sequence[Object]) -> str:
     related = [event for event in events if event.get("type") == "Warning" and about(event)]
     if not related:
         return ""
-    newest = max(related, key=_when)
+    newest = max(related, key=last_seen)
     return f"{newest.get('reason', 'Warning')}: {newest.get('message') or newest.get('note') or ''}"
 
 
-def _when(event: Object) -> str:
+def last_seen(event: Object) -> str:
+    """When an event was seen last, as the API writes times; empty where it does not say."""
     series = event.get("series") or {}
     times = (
         series.get("lastObservedTime"),

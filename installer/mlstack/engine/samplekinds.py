@@ -16,6 +16,7 @@ from mlstack.core.samplefile import Follow
 from mlstack.core.samplekind import Started
 from mlstack.core.workflow import (
     LABEL_WORKFLOW,
+    MAIN_CONTAINER,
     FlowStep,
     finished,
     is_executor_line,
@@ -35,18 +36,7 @@ class WorkflowKind:
 
     def start(self, obj: Object) -> Started:
         """Creates the workflow."""
-        check_served(self._kube, obj["apiVersion"], obj["kind"])
-        flow = _created(self._kube, obj)
-        name, namespace = flow["metadata"]["name"], flow["metadata"]["namespace"]
-        return Started(
-            name,
-            namespace,
-            flow["apiVersion"],
-            flow["kind"],
-            fields=f"metadata.name={name}",
-            pods=f"{LABEL_WORKFLOW}={name}",
-            object=flow,
-        )
+        return _started(self._kube, obj, LABEL_WORKFLOW + "={name}", MAIN_CONTAINER)
 
     def phase(self, obj: Object) -> str:
         """As the workflow says."""
@@ -82,19 +72,7 @@ class ResourceKind:
 
     def start(self, obj: Object) -> Started:
         """Creates the object."""
-        check_served(self._kube, obj["apiVersion"], obj["kind"])
-        made = _created(self._kube, obj)
-        name, namespace = made["metadata"]["name"], made["metadata"]["namespace"]
-        return Started(
-            name,
-            namespace,
-            made["apiVersion"],
-            made["kind"],
-            fields=f"metadata.name={name}",
-            pods=self._follow.pods.replace("{name}", name),
-            container=self._follow.container,
-            object=made,
-        )
+        return _started(self._kube, obj, self._follow.pods, self._follow.container)
 
     def phase(self, obj: Object) -> str:
         """By its conditions."""
@@ -173,6 +151,23 @@ class PipelineKind(WorkflowKind):
         """What the run recorded."""
         del obj  # the workflow knows nothing of artifacts
         return run_results(self._server.record(run.namespace, run.name), wanted)
+
+
+def _started(kube: Kube, obj: Object, pods: str, container: str) -> Started:
+    """Makes the object, which is to be watched by its name. pods: selector of its pods, in which ``{name}`` stands for that."""
+    check_served(kube, obj["apiVersion"], obj["kind"])
+    made = _created(kube, obj)
+    name = made["metadata"]["name"]
+    return Started(
+        name,
+        made["metadata"]["namespace"],
+        made["apiVersion"],
+        made["kind"],
+        fields=f"metadata.name={name}",
+        pods=pods.replace("{name}", name),
+        container=container,
+        object=made,
+    )
 
 
 def _created(kube: Kube, obj: Object) -> Object:
