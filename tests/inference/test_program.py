@@ -17,4 +17,4 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_
 def test_it_needs_nothing_that_its_image_has_not() -> None:
     argv = [sys.executable, "-S", "-E", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{CODE}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["mlstack_inference"]
+    assert done.stdout.split() == ["mlstack_inference", "mlstack_pod"]

@@ -55,4 +55,4 @@ def test_sleep_that_does_not_come_says_why(memory: Memory) -> None:
 def test_it_needs_nothing_that_its_image_has_not() -> None:
     argv = [sys.executable, "-S", "-E", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{CODE}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["mlstack_notebooks"]
+    assert done.stdout.split() == ["mlstack_notebooks", "mlstack_pod"]
