@@ -52,5 +52,6 @@ def _row(system: System, release: Release, data: Path) -> str:
 
 def _stack(data: Path, system: System) -> Stack:
     """The document of a row that names a version; an OSError where the catalogue has no such one."""
-    file = data / "stacks" / system.stack / system.version / "stack.yaml"
+    file, addon = (data / part / system.stack / system.version / "stack.yaml" for part in ("stacks", "addons"))
+    file = addon if addon.is_file() else file
     return validate(Stack, load(file.read_text(encoding="utf-8"), str(file)))

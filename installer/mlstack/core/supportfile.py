@@ -10,8 +10,9 @@ from mlstack.core.documentmodel import Strict
 
 
 class System(Strict):
-    """One row. stack: the stack or addon of the catalogue that is it, or does its work; version: of it, empty: the release's; use: what to do where there is none, or
-    how to come from it; verified: where what was tried, in one line; ``not`` where nothing was."""
+    """One row. stack: the stack or addon of the catalogue that is it, or does its work; version: of it, empty: the release's;
+    use: what to do where there is none, or how to come from it; verified: where what was tried, in one line; ``not`` where
+    nothing was."""
 
     name: str
     stack: str = ""
