@@ -10,7 +10,7 @@ from contract_data import CATALOGUE, ENTRIES, FACTS, RELEASES, Workshop
 
 from mlstack.core.budget import Requests, of_budget, quantity
 from mlstack.core.errors import Problems
-from mlstack.core.fitting import REGISTRY_ONLY, from_registry_only
+from mlstack.core.fitting import from_registry_only
 from mlstack.core.model import ImageSource
 from mlstack.core.people import People, Profile
 from mlstack.core.resolve import Choice, home_choices, profile_of, resolve
@@ -49,7 +49,7 @@ def test_what_only_a_registry_has_is_chosen_by_name_and_refused_where_all_is_bui
         assert selection.named(stack).entry.version == version
         with pytest.raises(Problems) as caught:
             resolve(CATALOGUE, release, profile, choices, source=ImageSource.BUILD)
-        assert [one.code for one in caught.value.problems] == [REGISTRY_ONLY]
+        assert [one.code for one in caught.value.problems] == ["config.registry-only"]
 
 
 def test_versions_that_stacks_name_of_each_other_are_those_of_the_release(name: str) -> None:

@@ -148,14 +148,20 @@ def credential_lines(found: Sequence[Credential]) -> list[str]:
 def stack_rows(found: Sequence[StackInfo]) -> list[str]:
     """``stack list`` and ``addon list``."""
     rows = [
-        (info.name, _version(info, info.version), "on" if info.enabled else "off", info.installed or "-", info.summary)
+        (
+            info.name,
+            _version(info, info.version, "registry"),
+            "on" if info.enabled else "off",
+            info.installed or "-",
+            info.summary,
+        )
         for info in found
     ]
     return table(rows, ("NAME", "VERSION", "WANTED", "INSTALLED", "SUMMARY"))
 
 
-def _version(info: StackInfo, version: str) -> str:
-    return f"{version} (images from a registry only)" if version in info.registry_only else version
+def _version(info: StackInfo, version: str, note: str = "images from a registry only") -> str:
+    return f"{version} ({note})" if version in info.registry_only else version
 
 
 def stack_lines(info: StackInfo) -> list[str]:

@@ -9,9 +9,6 @@ from mlstack.core.errors import ExitCode, MlstackError, Place
 from mlstack.core.model import ImageSource
 from mlstack.core.versions import newest, satisfies
 
-REGISTRY_ONLY = "config.registry-only"
-"""The code for a stack whose images nothing in force can give."""
-
 
 def misfits(
     entry: Entry, entries: Sequence[Entry], kubernetes: str, source: ImageSource, place: Place | None
@@ -37,7 +34,7 @@ def without_source(entry: Entry, why: str, place: Place | None = None) -> Mlstac
     """The error for a stack with images from a registry only where no registry is asked, or none has them."""
     bare = [image.ref for image in entry.document.spec.images if not image.build]
     return MlstackError(
-        REGISTRY_ONLY,
+        "config.registry-only",
         f"images of stack {entry.name} {entry.version} can be had from a registry only",
         why=f"{', '.join(bare)} cannot be built; {why}",
         remedy=f"set artifacts.source to auto or registry where {_hosts(bare)} or a mirror (artifacts.mirrors) answers,"
