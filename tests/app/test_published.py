@@ -6,7 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from mlstack.app import lifecycle
 from mlstack.app.published import published_problems
+from mlstack.core.actions import Apply, Plan
+from mlstack.core.desired import Facts, HostFacts
+from mlstack.core.errors import ExitCode, Problems
+from mlstack.core.model import ClusterFacts, ClusterState
 from mlstack.core.stackfile import Stack
 
 NEW, OTHER, OWN = "ghcr.io/team/new:2", "ghcr.io/team/other:2", "mlstack.local/own:1"
@@ -65,3 +70,34 @@ def test_one_reason_is_said_once() -> None:
 def test_nodes_that_are_not_ours_take_images_themselves() -> None:
     session = Session({NEW: "no answer"}, loads=False)
     assert published_problems(session) == [] and session.asked == []
+
+
+RUNNING = Facts(host=HostFacts(), cluster=ClusterFacts(ClusterState.RUNNING))
+STEP = Apply(id="a", title="a", group="new", object={}, stack="new")
+
+
+def acting(session: Session) -> Session:
+    session.provider = SimpleNamespace(preflight=lambda _spec: [])
+    session.spec = None
+    session.config = SimpleNamespace(auth=SimpleNamespace(provider=""))
+    session.render_facts = SimpleNamespace(auth=None)
+    return session
+
+
+def test_up_ends_before_anything_is_changed_and_a_platform_that_is_as_wanted_is_left_alone() -> None:
+    session = acting(Session({NEW: "no registry: ghcr.io: it does not answer"}))
+    with pytest.raises(Problems) as caught:
+        lifecycle._preflight(session, Plan("x", "up", (STEP,)), RUNNING)  # type: ignore[arg-type]
+    assert [one.code for one in caught.value.problems] == ["config.registry-only"]
+    assert caught.value.exit_code == ExitCode.PREFLIGHT
+    lifecycle._preflight(session, Plan("x", "up", ()), RUNNING)  # type: ignore[arg-type]
+    lifecycle._preflight(acting(Session({})), Plan("x", "up", (STEP,)), RUNNING)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("command", "notes"), [("up", 1), ("start", 0)])
+def test_a_plan_notes_what_up_would_refuse(monkeypatch: pytest.MonkeyPatch, command: str, notes: int) -> None:
+    session = Session({NEW: "no answer"})
+    monkeypatch.setattr(lifecycle.observing, "observe_cluster", lambda _: ClusterFacts(ClusterState.ABSENT))
+    monkeypatch.setattr(lifecycle, "make_plan", lambda *_: (Plan("x", command, (STEP,)), RUNNING))
+    found = lifecycle.show_plan(session, command).notes  # type: ignore[arg-type]
+    assert len(found) == notes and all(note.startswith("up refuses: images of stack new 2.0.0") for note in found)
