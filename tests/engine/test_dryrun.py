@@ -11,6 +11,7 @@ import pytest
 
 from e2e.dryrun import broken, places, published, refused, rendering
 from mlstack.adapters.kube import KubeClient
+from mlstack.core.model import ResourceId
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,37 @@ def test_every_object_is_taken_and_every_broken_one_refused(kube, core, name: st
         assert len(refused(kube, wrong, where)) == len(wrong)
         for space in set(where.values()) - set(where):
             assert core.list_namespaced_service(space).items == [], "a dry run makes nothing"
+
+
+def test_the_newer_pipelines_are_taken_over_the_older_ones(kube, core) -> None:
+    """What an upgrade would apply: no field that cannot change differs."""
+    older, newer = rendering("kubeflow-pipelines", "2.0.5"), rendering("kubeflow-pipelines", "2.17.0")
+    whole = [ResourceId.of(obj) for obj in older if "namespace" not in obj["metadata"] and obj["kind"] != "Namespace"]
+    with places(core, [*older, *newer]) as where:
+        try:
+            for obj in older:
+                space = where.get(obj["metadata"].get("namespace", ""))
+                if space or obj["kind"] != "Namespace":
+                    kube.apply({**obj, "metadata": {**obj["metadata"], **({"namespace": space} if space else {})}})
+            assert refused(kube, newer, where) == []
+            other = {"matchLabels": {"app.kubernetes.io/name": "other"}}
+            wrong = [
+                {
+                    **obj,
+                    "spec": {
+                        **obj["spec"],
+                        "selector": other,
+                        "template": {**obj["spec"]["template"], "metadata": {"labels": other["matchLabels"]}},
+                    },
+                }
+                for obj in newer
+                if obj["kind"] == "Deployment"
+            ]
+            lines = refused(kube, wrong, where)
+            assert len(lines) == len(wrong) == 4 and all("immutable" in line for line in lines)
+        finally:
+            for rid in whole:
+                kube.delete(rid)
 
 
 def pod(**labels: str) -> dict[str, Any]:
