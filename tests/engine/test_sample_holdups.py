@@ -15,6 +15,12 @@ from mlstack.engine import sampleholdups
 from mlstack.engine.sampleholdups import HoldupTeller
 
 RUN = Started("w-1", "ann", "argoproj.io/v1alpha1", "Workflow", pods="workflow=w-1")
+FLOW = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "metadata": {"name": "w-1", "namespace": "ann"},
+    "status": {"phase": "Running"},
+}
 STATE = {"waiting": {"reason": "ErrImagePull", "message": "nobody has it"}}
 POD = {
     "metadata": {"name": "w-1-a", "namespace": "ann"},
@@ -26,6 +32,8 @@ class Cluster:
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
         self.fails = 0
+        self.pods = [POD]
+        self.flow: dict[str, Any] = FLOW
 
     def resource(self, api_version: str, kind: str) -> ApiResource:
         return ApiResource(api_version, kind, kind.lower() + "s", True)
@@ -39,14 +47,14 @@ class Cluster:
             self.asked.release()
             return []
         assert selector == "workflow=w-1"
-        return [POD]
+        return self.pods
 
 
 @pytest.fixture
 def telling(monkeypatch):
     monkeypatch.setattr(sampleholdups, "LOOK", 0.01)
     cluster, events = Cluster(), []
-    teller = HoldupTeller(cluster, events.append, RUN, lambda: "w-1")  # type: ignore[arg-type]
+    teller = HoldupTeller(cluster, events.append, RUN, lambda: cluster.flow)  # type: ignore[arg-type]
     yield cluster, events, teller
     teller.end()
 
@@ -70,3 +78,20 @@ def test_nobody_is_asked_while_there_is_news(telling, monkeypatch) -> None:
     teller.start()
     assert not cluster.asked.acquire(timeout=0.3)
     assert events == []
+
+
+@pytest.mark.parametrize(
+    ("flow", "told"),
+    [({key: value for key, value in FLOW.items() if key != "status"}, 1), (FLOW, 0), ({}, 0)],
+)
+def test_what_nothing_works_on_is_told(telling, monkeypatch, flow: dict[str, Any], told: int) -> None:
+    monkeypatch.setattr(sampleholdups, "QUIET", 0.0)
+    cluster, events, teller = telling
+    cluster.pods, cluster.flow = [], flow
+    teller.start()
+    for _ in range(2):
+        assert cluster.asked.acquire(timeout=20)
+    teller.end()
+    texts = [event.text for event in events]
+    wanted = "Workflow/ann/w-1 waits: nothing has looked at it yet; `mlstack status` says which stack is not ready"
+    assert len(texts) == told and all(text.startswith(wanted) for text in texts)

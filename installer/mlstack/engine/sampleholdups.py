@@ -9,21 +9,19 @@ from datetime import UTC, datetime
 
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Emit, Message
-from mlstack.core.holdups import holdups
+from mlstack.core.holdups import LOOK, OTHERWISE, QUIET, holdups, unseen
+from mlstack.core.model import Object
 from mlstack.core.ports import Kube
 from mlstack.core.samplekind import Started
 
-QUIET = 10.0
-"""Seconds without news after which the cluster is asked what the sample waits for."""
-LOOK = 5.0
-"""Seconds between such questions."""
+_OTHERWISE = f"{OTHERWISE}; interrupting this command does not end the run"
 
 
 class HoldupTeller:
-    """Looks while a sample runs. name: how the names of its objects begin, once that is known."""
+    """Looks while a sample runs. state: the watched object as the cluster last told it, empty before it is there."""
 
-    def __init__(self, kube: Kube, emit: Emit, run: Started, name: Callable[[], str]) -> None:
-        self._kube, self._emit, self._run, self._name = kube, emit, run, name
+    def __init__(self, kube: Kube, emit: Emit, run: Started, state: Callable[[], Object]) -> None:
+        self._kube, self._emit, self._run, self._state = kube, emit, run, state
         self._ended = threading.Event()
         self._heard = time.monotonic()
         self._began = datetime.now(UTC)
@@ -55,8 +53,12 @@ class HoldupTeller:
         assert pods and events, "every cluster serves them"  # noqa: S101
         space = self._run.namespace
         mine = self._kube.list(pods, namespace=space, selector=self._run.pods)
-        stem = self._name()
-        found = holdups(mine, self._kube.list(events, namespace=space), stem, self._began) if stem or mine else []
+        state, told = self._state(), self._kube.list(events, namespace=space)
+        if not state and not mine:
+            return
+        # the names of a run's objects begin with its own; without that only its pods are looked at
+        stem = state["metadata"]["name"] if state else mine[0]["metadata"]["name"]
+        found = holdups(mine, told, stem, self._began, _OTHERWISE) or (unseen(state) if state else [])
         for one in found:
             # a reason may name a pod that is new with every try
             if (one.resource, one.remedy) not in self._told and not self._ended.is_set():
