@@ -108,7 +108,7 @@ def served(
     """(address, cluster) of a portal that answers."""
     site, cluster = make_site(directory), GoingOn()
     furnish(cluster)
-    portal = Portal(cluster, site.portal.offer, site.forms, HealthReader(cluster))
+    portal = Portal(cluster, site.portal.offer, site.forms, HealthReader(cluster), site.pipelines)
     app = StandIn(make_app(portal), user, groups)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)
