@@ -16,6 +16,12 @@ from mlstack.core.people import People, Profile
 from mlstack.core.resolve import Choice, resolve
 
 STACK = "kubeflow-pipelines"
+GATEWAY = {"namespaceSelector": {"matchExpressions": [{"key": "provides.mlstack.dev/gateway", "operator": "Exists"}]}}
+PORTAL = {
+    "namespaceSelector": {"matchExpressions": [{"key": "provides.mlstack.dev/portal", "operator": "Exists"}]},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "portal"}},
+}
+"""Who may say for whom it asks."""
 VERSION = CATALOGUE.versions(STACK)[-1]
 OWNER = "ann@lab"
 
@@ -53,13 +59,14 @@ def test_only_the_pods_of_a_namespace_reach_its_records(three: RenderedStack) ->
     opened = {}
     for rule in policy["ingress"]:
         (source,), (port,) = rule["from"], rule["ports"]
-        assert source.keys() == {"namespaceSelector"}
         labels = source["namespaceSelector"].get("matchLabels")
         if labels:
+            assert source.keys() == {"namespaceSelector"}
             opened[labels["kubernetes.io/metadata.name"]] = port["port"]
         else:
-            assert port["port"] == 8080, "the gateway asks for what is told of runs, with a user"
+            assert port["port"] == 8080, "gateway and portal ask for what is told of runs, with a user"
     assert opened == wanted
+    assert [rule["from"] for rule in policy["ingress"][:2]] == [[GATEWAY], [PORTAL]]
     served = {one["port"]: one["targetPort"] for one in find(three, "Service", "lineage")["spec"]["ports"]}
     assert served == {8080: "http"} | {port: port for port in wanted.values()}
 
@@ -108,13 +115,11 @@ def test_a_removed_profile_has_nothing(three: RenderedStack) -> None:
     assert not [one for one in three.secrets if "retired" in one.name]
 
 
-def test_the_api_is_asked_by_the_gateway_and_by_its_own_agent_only(three: RenderedStack) -> None:
+def test_the_api_is_asked_by_gateway_and_portal_and_by_its_own_agent_only(three: RenderedStack) -> None:
     rules = find(three, "NetworkPolicy", "ml-pipeline")["spec"]["ingress"]
-    gateway, agent = rules
-    assert gateway["from"] == [
-        {"namespaceSelector": {"matchExpressions": [{"key": "provides.mlstack.dev/gateway", "operator": "Exists"}]}}
-    ]
-    assert gateway["ports"] == [{"port": 8888}]
+    gateway, portal, agent = rules
+    assert (gateway["from"], portal["from"]) == ([GATEWAY], [PORTAL])
+    assert gateway["ports"] == portal["ports"] == [{"port": 8888}]
     assert agent["from"] == [
         {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "ml-pipeline-persistenceagent"}}}
     ]
@@ -147,3 +152,12 @@ def test_without_users_there_is_one_namespace_and_a_local_address(workshop: Work
     assert (point.name, point.node_port) == ("pipelines-local", 30888)
     rule = find(one, "NetworkPolicy", "ml-pipeline")["spec"]["ingress"][0]
     assert rule["from"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [FACTS.provider.pod_cidr]}}], "no pod"
+
+
+def test_without_a_portal_nobody_else_is_let_in(workshop: Workshop) -> None:
+    choices = {"portal": Choice(enabled=False)}
+    selection = resolve(CATALOGUE, workshop.release, "pipelines", choices=choices)
+    one = next(each for each in workshop.renderer.render(selection, FACTS) if each.name == STACK)
+    for name in ("ml-pipeline", "lineage"):
+        rules = find(one, "NetworkPolicy", name)["spec"]["ingress"]
+        assert [PORTAL] not in [rule["from"] for rule in rules] and [GATEWAY] in [rule["from"] for rule in rules]
