@@ -125,9 +125,17 @@ def test_an_object_that_nothing_looked_at_is_told() -> None:
 
 def test_the_last_news_are_the_newest_moment_that_objects_and_pods_tell() -> None:
     obj = {
-        "metadata": {"creationTimestamp": "2026-11-01T10:00:00Z", "managedFields": [{"time": "2026-11-01T11:00:00Z"}]},
+        "metadata": {
+            "creationTimestamp": "2026-11-01T10:00:00Z",
+            "managedFields": [{"startTime": "2026-11-01T11:00:00Z"}],
+            "labels": {"startTime": "2026-11-01T11:00:00Z"},
+        },
         "spec": {"startTime": "2026-11-01T12:00:00Z"},
-        "status": {"conditions": [{"lastTransitionTime": "2026-11-01T10:00:05Z"}], "completionTime": None},
+        "status": {
+            "conditions": [{"lastTransitionTime": "2026-11-01T10:00:05Z"}],
+            "completionTime": None,
+            "more": [{"startTime": "noon"}, {"startedAt": "2026-11-01T11:00:00"}],
+        },
     }
     assert last_news(obj, []) == datetime(2026, 11, 1, 10, 0, 5, tzinfo=UTC)
     runs = pod(containerStatuses=[{"state": {"running": {"startedAt": "2026-11-01T10:00:09Z"}}}])

@@ -145,6 +145,25 @@ async def test_what_a_run_waits_for_is_said_without_any_change_of_it(
             pass
 
 
+async def test_what_ended_pods_said_stays_when_they_are_gone(tmp_path: Path) -> None:
+    """Katib deletes the pods of a trial once it has its metrics."""
+    site = make_site(tmp_path, offer_of_all())
+    labels = {"katib.kubeflow.org/experiment": "katib-random-1"}
+    first = site.cluster.put(experiment(done=0))
+    ended = site.cluster.put(run_pod("trial-1", "ml", "Succeeded", labels))
+    running = site.cluster.put(run_pod("trial-2", "ml", "Running", labels))
+    said = "I1123 10:00:00.1 14 main.go:132]"
+    site.cluster.logs["ml", "trial-1"], site.cluster.logs["ml", "trial-2"] = [f"{said} first"], [f"{said} second"]
+    async with aclosing(followed(site, first)) as stream:
+        assert "first" in (await next_event(stream))[1]
+        await next_event(stream)
+        site.cluster.found = [one for one in site.cluster.found if one not in (ended, running)]
+        site.cluster.put(experiment(done=1))
+        part = (await next_event(stream))[1]
+        assert "trial-1" in part and "first" in part and "trial-2" not in part
+    assert site.cluster.asked.count("log ml/trial-1/metrics-logger-and-collector") == 1
+
+
 async def test_a_reader_who_leaves_closes_the_watch(site: Site) -> None:
     site.cluster.put(flow(phase="Running"))
     stream = followed(site)

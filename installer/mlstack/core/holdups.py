@@ -42,7 +42,7 @@ LOOK = 5.0
 """Seconds between such looks."""
 OTHERWISE = "`mlstack status` and `mlstack doctor` look at the platform"
 """What to do where no rule fits."""
-UNSEEN = "nothing has looked at it yet", "`mlstack status` says which stack is not ready; then it goes on by itself"
+UNSEEN = "nothing has looked at it yet", "`mlstack status` says which stack is not ready; the run goes on once it is"
 """Reason and remedy of an object that no controller took up."""
 _USUAL = ("Unhealthy",)
 """Warnings that programs cause while they start."""
@@ -50,6 +50,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMPS = frozenset(
     {"creationTimestamp", "startTime", "startedAt", "finishedAt", "completionTime", "lastTransitionTime"}
 )
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _NEWS = ("starting its containers", "running, not ready yet", "waits for a node")
 
 
@@ -87,9 +88,9 @@ def last_news(obj: Object, pods: Sequence[Object]) -> datetime:
 def _moments(value: Any) -> Iterator[datetime]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key in _STAMPS and isinstance(inner, str) and inner:
+            if key in _STAMPS and isinstance(inner, str) and _STAMP.fullmatch(inner):
                 yield datetime.fromisoformat(inner)
-            elif key not in ("spec", "managedFields"):
+            elif key not in ("spec", "managedFields", "labels", "annotations"):
                 yield from _moments(inner)
     elif isinstance(value, list):
         for inner in value:
