@@ -308,7 +308,7 @@ async def test_what_no_controller_looks_at_is_said(site: Site) -> None:
 async def test_news_are_waited_for_a_while(site: Site, age: float, told: bool) -> None:
     since = (datetime.now(UTC) - NOW).total_seconds()
     site.cluster.put(flow("hello-1", "alpha", "Running", age=age - since))
-    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Odd", "something", age=0))
+    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Odd", "something", age=-since))
     assert ("What it waits for" in (await site.get("/runs/alpha/hello-1", USER)).text) is told
 
 
