@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ import pytest
 
 from e2e.browser import FIELDS
 from e2e.chromium import ABSENT, browser, find_chromium
+from e2e.platform import Platform
 
 OUT = Path(__file__).parent / "out" / "portal"
 LIMIT = 420
@@ -54,14 +57,50 @@ def sign_in(page: Any, address: str, values: dict[str, str], provider: str = "de
     page.get_by_role("heading", name=re.compile("^Platform ")).wait_for()
 
 
+@dataclass
+class Person:
+    """A user with a profile of the same name, who is no administrator."""
+
+    name: str
+    email: str
+    password: str
+
+
+@contextmanager
+def person(platform: Platform) -> Iterator[Person]:
+    """One that goes with all data afterwards."""
+    name, password = f"e2e-{secrets.token_hex(3)}", secrets.token_urlsafe(16)
+    added = platform.cli("users", "add", name, "--password-stdin", "--json", stdin=f"{password}\n").lines()
+    made = next(line for line in added if line["type"] == "User")
+    try:
+        yield Person(name, made["user"]["email"], password)
+    finally:
+        platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
+        platform.cli("users", "remove", name, check=False)
+
+
 def run(page: Any, address: str, sample: str, **params: str) -> str:
     """Runs a sample by its form to its end; returns the run's name."""
+    start(page, address, sample, **params)
+    return finish(page, sample)
+
+
+def start(page: Any, address: str, sample: str, **params: str) -> None:
+    """Starts a sample by its form, in the only or the first profile of whoever is signed in; its page is open then."""
     page.goto(f"{address}/samples")
     page.get_by_role("link", name=sample, exact=True).click()
     for name, value in params.items():
-        page.get_by_label(name, exact=True).fill(value)
+        field = page.get_by_label(name, exact=True)
+        if field.evaluate("one => one.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
     page.get_by_role("button", name=f"Run {sample}").click()
-    page.wait_for_url(re.compile(rf"/runs/[a-z0-9-]+/{sample}-"))
+    page.wait_for_url(re.compile(rf"/runs/[a-z0-9-]+/([a-z]+/)?{sample}-"))
+
+
+def finish(page: Any, sample: str) -> str:
+    """Waits for the good end of the run whose page is open; returns its name."""
     page.get_by_role("status").filter(has_text="The run ended:").wait_for(timeout=LIMIT * 1000)
     keep(page, f"run-{sample}")
     assert page.get_by_role("status").inner_text() == "The run ended: Succeeded."

@@ -12,14 +12,13 @@ import pytest
 from e2e.configurations import has_sidecars
 from e2e.platform import PYTHON_IMAGE, Platform, namespace, restricted, run_pod, wait_for
 from e2e.portal import browser_at, first_page, keep, run, sign_in, sign_out, train_iris
+from e2e.tenants import needs
 
 
 @pytest.fixture(scope="module")
 def address(platform: Platform) -> str:
-    routed = {item["name"]: item["routed"] for item in platform.status()["endpoints"]}
-    if not routed.get("gateway") or "portal" not in routed:
-        pytest.skip("the platform has no portal behind a gateway: it runs a profile without a login")
-    return str(routed["gateway"]).rstrip("/")
+    needs(platform, "profile standard has it", "portal")
+    return platform.door()[0].rstrip("/")
 
 
 @pytest.fixture(scope="module")

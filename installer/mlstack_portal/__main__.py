@@ -11,6 +11,7 @@ from mlstack_portal.app import make_app
 from mlstack_portal.health import HealthReader
 from mlstack_portal.kube import KubeApi
 from mlstack_portal.offer import OfferFile
+from mlstack_portal.pipelines import PipelinesApi
 from mlstack_portal.portal import Portal
 from mlstack_portal.who import Forms
 
@@ -21,7 +22,8 @@ def main() -> None:
     host, port = environ["KUBERNETES_SERVICE_HOST"], environ["KUBERNETES_SERVICE_PORT"]
     cluster = KubeApi(f"https://{f'[{host}]' if ':' in host else host}:{port}")
     key = Path(environ["PORTAL_KEY_FILE"]).read_bytes().strip()
-    portal = Portal(cluster, OfferFile(Path(environ["PORTAL_OFFER_FILE"])), Forms(key), HealthReader(cluster))
+    offer = OfferFile(Path(environ["PORTAL_OFFER_FILE"]))
+    portal = Portal(cluster, offer, Forms(key), HealthReader(cluster), PipelinesApi())
     uvicorn.run(
         make_app(portal),
         host="0.0.0.0",  # noqa: S104  # a pod is reached by its own address; who may, the NetworkPolicy says

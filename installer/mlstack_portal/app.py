@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlstack_portal import live, pages
 from mlstack_portal.cluster import ClusterError
+from mlstack_portal.pipelines import PipelinesError
 from mlstack_portal.portal import Portal, portal_in, problem
 from mlstack_portal.who import user_of
 
@@ -97,7 +98,10 @@ class KeptFiles(StaticFiles):
 
 def make_app(portal: Portal) -> Starlette:
     """The application. It holds no state but what it may forget: caches and the count of open streams."""
-    app = Starlette(routes=_routes(), exception_handlers={HTTPException: _refused, ClusterError: _no_cluster})
+    app = Starlette(
+        routes=_routes(),
+        exception_handlers={HTTPException: _refused, ClusterError: _no_cluster, PipelinesError: _no_pipelines},
+    )
     app.state.portal = portal
     app.state.streams = live.Streams()
     app.add_middleware(Gate, portal=portal)
@@ -115,10 +119,12 @@ def _routes() -> list[BaseRoute]:
         Route("/samples/{sample}", pages.start, methods=["POST"]),
         get("/runs", pages.runs),
         get("/runs/{namespace}/{name}", pages.run),
+        get("/runs/{namespace}/{kind}/{name}", pages.run),
         get("/access", pages.access),
         get("/profile", pages.profile),
         get("/live/health", live.health),
         get("/live/runs/{namespace}/{name}", live.run),
+        get("/live/runs/{namespace}/{kind}/{name}", live.run),
         get(PROBE, _healthy),
         Mount("/static", KeptFiles(directory=str(resources.files("mlstack_portal") / "static"))),
     ]
@@ -163,3 +169,9 @@ async def _no_cluster(request: Request, error: Exception) -> Response:
         "Load the page again in a moment. If it stays so: `mlstack status` and `mlstack doctor`.",
     )
     return problem(portal, request, 502, "The cluster does not answer", why, remedy)
+
+
+async def _no_pipelines(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PipelinesError)  # noqa: S101  # registered for nothing else
+    remedy = "Try again in a moment. If it stays so: `mlstack status` says which stack is not ready."
+    return problem(portal_in(request), request, 502, "The pipelines do not answer", f"{error.message}.", remedy)

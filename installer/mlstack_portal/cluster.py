@@ -28,6 +28,7 @@ POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("v1", "Event", "events")
 NAMESPACE = Kind("v1", "Namespace", "namespaces")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 WORKFLOW = Kind("argoproj.io/v1alpha1", "Workflow", "workflows")
 WORKLOADS = (
     Kind("apps/v1", "Deployment", "deployments"),
@@ -48,7 +49,7 @@ class ClusterError(Exception):
 
 
 class Cluster(Protocol):
-    """Reads objects and creates workflows. Everything raises ClusterError; objects carry their kind."""
+    """Reads objects and creates runs. Everything raises ClusterError; objects carry their kind."""
 
     async def objects(
         self, kind: Kind, namespace: str = "", selector: str = "", fields: str = "", *, metadata_only: bool = False

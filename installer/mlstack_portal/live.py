@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mlstack.core.model import Object
-from mlstack.core.workflow import finished
-from mlstack_portal.cluster import WORKFLOW, Cluster, ClusterError
+from mlstack_portal.cluster import Cluster, ClusterError
+from mlstack_portal.detail import RunReader
 from mlstack_portal.health import summary
-from mlstack_portal.pages import one_run
+from mlstack_portal.pages import found_run
 from mlstack_portal.portal import Portal, portal_in, user_in
-from mlstack_portal.runs import Logs, detail_of
+from mlstack_portal.subjects import Subject
 
 LIFE = 300.0
 """Seconds after which a stream ends. The browser then asks anew, and with that the gateway whether the session holds."""
@@ -82,25 +82,23 @@ async def health(request: Request) -> Response:
 async def run(request: Request) -> Response:
     """One run, to its end."""
     portal = portal_in(request)
-    await one_run(portal, request)  # answers 404 before anything is streamed
-    namespace, name = request.path_params["namespace"], request.path_params["name"]
+    subject, obj = await found_run(portal, request)  # answers 404 before anything is streamed
     streams: Streams = request.app.state.streams
-    return streams.respond(_run(portal, namespace, name))
+    return streams.respond(_run(portal, subject, obj))
 
 
-async def _run(portal: Portal, namespace: str, name: str) -> AsyncIterator[str]:
-    current: list[Object] = []
-    logs: list[Logs] = []
+async def _run(portal: Portal, subject: Subject, obj: Object) -> AsyncIterator[str]:
+    current, reader = [obj], RunReader(portal.cluster, portal.pipelines, subject, obj)
 
     async def render() -> tuple[str, str, bool]:
-        detail = await detail_of(current[0], portal.offer(), logs[0])
+        detail = await reader.read(current[0], portal.offer())
         return portal.text("_run.html", detail=detail), detail.said, detail.run.done
 
     async def moments() -> AsyncGenerator[None, None]:
-        async with aclosing(flows(portal.cluster, namespace, name)) as seen:
-            async for flow in seen:
-                current[:] = [flow]
-                logs[:] = logs or [Logs(portal.cluster, flow)]
+        metadata = obj["metadata"]
+        async with aclosing(states(portal.cluster, subject, metadata["namespace"], metadata["name"])) as seen:
+            async for state in seen:
+                current[:] = [state]
                 yield None
 
     async for text in changes(render, moments()):
@@ -134,10 +132,10 @@ async def changes(render: Render, moments: AsyncGenerator[None, None]) -> AsyncI
         await moments.aclose()
 
 
-async def flows(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[Object, None]:
-    """A workflow after each change, and every TICK seconds as it was last; ends with the workflow. Raises ClusterError."""
+async def states(cluster: Cluster, subject: Subject, namespace: str, name: str) -> AsyncGenerator[Object, None]:
+    """A run's object after each change, and every TICK seconds as it was last; ends with the run. Raises ClusterError."""
     queue: Changes = asyncio.Queue()
-    task = asyncio.create_task(_follow(cluster, namespace, name, queue))
+    task = asyncio.create_task(_follow(cluster, subject, namespace, name, queue))
     last: Object | None = None
     try:
         while True:
@@ -150,7 +148,7 @@ async def flows(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[O
                 last = got
             if last is not None:
                 yield last
-                if finished(last):
+                if subject.state.finished(last):
                     return
     finally:
         task.cancel()
@@ -158,13 +156,13 @@ async def flows(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[O
             await task
 
 
-async def _follow(cluster: Cluster, namespace: str, name: str, queue: Changes) -> None:
-    """Puts each change of a workflow into ``queue``; None once it is deleted, the error when the cluster does not answer."""
+async def _follow(cluster: Cluster, subject: Subject, namespace: str, name: str, queue: Changes) -> None:
+    """Puts each change of a run's object into ``queue``; None once it is deleted, the error when the cluster does not answer."""
     try:
         while True:
-            async for flow in cluster.watch(WORKFLOW, namespace, name, int(LIFE)):
-                await queue.put(flow)
-                if flow is None:
+            async for state in cluster.watch(subject.kind, namespace, name, int(LIFE)):
+                await queue.put(state)
+                if state is None:
                     return
             await asyncio.sleep(TICK)  # a server that ends every watch at once must not be asked without a pause
     except ClusterError as error:

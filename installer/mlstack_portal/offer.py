@@ -54,7 +54,7 @@ class Offer:
     """The whole document.
 
     namespace: where samples run that run in no profile; logout: the link that ends a session; user_header, groups_header:
-    what the gateway tells the identity by.
+    what the gateway tells the identity by; pipelines: the exports of what runs pipelines, None where nothing does.
     """
 
     instance: str
@@ -67,6 +67,7 @@ class Offer:
     components: tuple[Component, ...]
     addresses: tuple[Address, ...]
     samples: Mapping[str, SampleOffer]
+    pipelines: Mapping[str, str] | None
 
     def open_to(self, groups: Collection[str]) -> tuple[Address, ...]:
         """The endpoints that a member of these groups gets to; those for a role are for administrators."""
@@ -78,12 +79,11 @@ def parse(text: str) -> Offer:
     """The offer. Raises ValueError or KeyError when the document is not what the stack's template makes."""
     data = json.loads(text)
     platform = data["platform"]
-    known = [
+    pipelines = data["pipelines"]
+    samples = [
         SampleOffer(item["stack"], Sample.model_validate(item["document"]), item["context"])
         for item in platform["samples"]
     ]
-    # the portal's account may create workflows and nothing else
-    samples = [one for one in known if one.sample.spec.runner == "workflow"]
     return Offer(
         instance=data["instance"],
         external=data["external"],
@@ -94,7 +94,8 @@ def parse(text: str) -> Offer:
         groups_header=data["groupsHeader"],
         components=tuple(Component(**item) for item in platform["stacks"]),
         addresses=tuple(_address(item) for item in platform["routes"] if item["stack"] != data["stack"]),
-        samples={one.sample.metadata.name: one for one in samples},
+        samples={one.sample.metadata.name: one for one in samples if pipelines or one.sample.spec.runner != "pipeline"},
+        pipelines=pipelines,
     )
 
 

@@ -8,14 +8,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mlstack.core.model import Object
 from mlstack_portal.cluster import WORKFLOW
+from mlstack_portal.detail import Detail, RunReader
 from mlstack_portal.forms import fields, given_of, workload
 from mlstack_portal.health import summary
 from mlstack_portal.offer import SampleOffer
-from mlstack_portal.portal import Portal, portal_in, segment, user_in
+from mlstack_portal.portal import Portal, portal_in, user_in
 from mlstack_portal.profiles import Reach
-from mlstack_portal.runs import Detail, Logs, detail_of, newest
+from mlstack_portal.runs import newest
 from mlstack_portal.snippets import snippets
+from mlstack_portal.starts import Refused
+from mlstack_portal.starts import start as start_run
+from mlstack_portal.subjects import Subject, kind_named, subject_of
 from mlstack_portal.who import from_our_page
 
 FORM_BYTES = 65536
@@ -60,8 +65,11 @@ async def start(request: Request) -> Response:
     obj, problems = workload(offer, given, user, namespace)
     if obj is None:
         return _form(portal, request, offer, reach, given, problems)
-    made = await portal.cluster.create(WORKFLOW, namespace, obj)
-    return RedirectResponse(f"/runs/{segment(namespace)}/{segment(made['metadata']['name'])}", 303)
+    try:
+        path = await start_run(portal.cluster, portal.pipelines, portal.offer(), offer, obj, user)
+    except Refused as error:
+        return _form(portal, request, offer, reach, given, {"": error.message})
+    return RedirectResponse(path, 303)
 
 
 def _form(
@@ -86,7 +94,7 @@ async def runs(request: Request) -> Response:
     asked = request.query_params.get("page", "1")
     page = max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1
     reach = await portal.reach(user_in(request))
-    found, more = await newest(portal.cluster, reach, page)
+    found, more = await newest(portal.cluster, portal.offer(), reach, page)
     return portal.page(request, "runs.html", found=found, more=more, page=page, reach=reach)
 
 
@@ -97,13 +105,20 @@ async def run(request: Request) -> Response:
 
 
 async def one_run(portal: Portal, request: Request) -> Detail:
-    """The run a path names. 404 also for one that the user may not see: that it exists is nobody else's business."""
+    """The run a path names. 404 as ``found_run`` says."""
+    subject, obj = await found_run(portal, request)
+    return await RunReader(portal.cluster, portal.pipelines, subject, obj).read(obj, portal.offer())
+
+
+async def found_run(portal: Portal, request: Request) -> tuple[Subject, Object]:
+    """What a path names. 404 also for one that the user may not see: that it exists is nobody else's business."""
     namespace, name = request.path_params["namespace"], request.path_params["name"]
-    reach = await portal.reach(user_in(request))
-    flow = await portal.cluster.get(WORKFLOW, namespace, name) if reach.sees(namespace) else None
-    if flow is None:
+    offer, plural = portal.offer(), request.path_params.get("kind", WORKFLOW.plural)
+    kind, reach = kind_named(offer, plural), await portal.reach(user_in(request))
+    obj = await portal.cluster.get(kind, namespace, name) if kind and reach.sees(namespace) else None
+    if kind is None or obj is None:
         raise HTTPException(404, f"There is no run {namespace}/{name} that you may see.")
-    return await detail_of(flow, portal.offer(), Logs(portal.cluster, flow))
+    return subject_of(offer, kind, obj), obj
 
 
 async def access(request: Request) -> Response:

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 from mlstack_portal.cluster import Cluster
 from mlstack_portal.health import HealthReader
 from mlstack_portal.offer import Offer
+from mlstack_portal.pipelines import Pipelines
 from mlstack_portal.profiles import Reach, reach_of
 from mlstack_portal.who import Forms, User
 
@@ -34,6 +35,7 @@ class Portal:
     offer: Callable[[], Offer]
     forms: Forms
     health: HealthReader
+    pipelines: Pipelines
     templates: jinja2.Environment = field(default_factory=lambda: environment())
 
     def text(self, template: str, **names: Any) -> str:

@@ -18,6 +18,12 @@ from mlstack.core.resolve import Choice, resolve
 
 STACK = "kubeflow-pipelines"
 BUILT, PUBLISHED = VERSIONS = list(CATALOGUE.versions(STACK))
+GATEWAY = {"namespaceSelector": {"matchExpressions": [{"key": "provides.mlstack.dev/gateway", "operator": "Exists"}]}}
+PORTAL = {
+    "namespaceSelector": {"matchExpressions": [{"key": "provides.mlstack.dev/portal", "operator": "Exists"}]},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "portal"}},
+}
+"""Who may say for whom it asks."""
 OWNER = "ann@lab"
 
 
@@ -60,13 +66,14 @@ def test_only_the_pods_of_a_namespace_reach_its_records(three: RenderedStack) ->
     opened = {}
     for rule in policy["ingress"]:
         (source,), (port,) = rule["from"], rule["ports"]
-        assert source.keys() == {"namespaceSelector"}
         labels = source["namespaceSelector"].get("matchLabels")
         if labels:
+            assert source.keys() == {"namespaceSelector"}
             opened[labels["kubernetes.io/metadata.name"]] = port["port"]
         else:
-            assert port["port"] == 8080, "the gateway asks for what is told of runs, with a user"
+            assert port["port"] == 8080, "gateway and portal ask for what is told of runs, with a user"
     assert opened == wanted
+    assert [rule["from"] for rule in policy["ingress"][:2]] == [[GATEWAY], [PORTAL]]
     for namespace, port in wanted.items():
         if namespace != "ml":
             (rule,) = find(three, "NetworkPolicy", "pipelines", namespace)["spec"]["egress"]
@@ -145,14 +152,12 @@ def test_a_removed_profile_has_nothing(three: RenderedStack) -> None:
     assert not [one for one in three.secrets if "retired" in one.name]
 
 
-def test_the_api_is_asked_by_the_gateway_and_by_its_own_agents_only(three: RenderedStack, version: str) -> None:
-    gateway, agent, *others = find(three, "NetworkPolicy", "ml-pipeline")["spec"]["ingress"]
+def test_the_api_is_asked_by_gateway_and_portal_and_by_its_own_agents_only(three: RenderedStack, version: str) -> None:
+    gateway, portal, agent, *others = find(three, "NetworkPolicy", "ml-pipeline")["spec"]["ingress"]
     scheduler = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "ml-pipeline-scheduledworkflow"}}}
     assert others == ([{"from": [scheduler], "ports": [{"port": 8887}]}] if version == PUBLISHED else [])
-    assert gateway["from"] == [
-        {"namespaceSelector": {"matchExpressions": [{"key": "provides.mlstack.dev/gateway", "operator": "Exists"}]}}
-    ]
-    assert gateway["ports"] == [{"port": 8888}]
+    assert (gateway["from"], portal["from"]) == ([GATEWAY], [PORTAL])
+    assert gateway["ports"] == portal["ports"] == [{"port": 8888}]
     assert agent["from"] == [
         {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "ml-pipeline-persistenceagent"}}}
     ]
@@ -196,3 +201,12 @@ def test_without_users_there_is_one_namespace_and_a_local_address(workshop: Work
     assert (point.name, point.node_port) == ("pipelines-local", 30888)
     rule = find(one, "NetworkPolicy", "ml-pipeline")["spec"]["ingress"][0]
     assert rule["from"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [FACTS.provider.pod_cidr]}}], "no pod"
+
+
+def test_without_a_portal_nobody_else_is_let_in(workshop: Workshop) -> None:
+    choices = {"portal": Choice(enabled=False)}
+    selection = resolve(CATALOGUE, workshop.release, "pipelines", choices=choices)
+    one = next(each for each in workshop.renderer.render(selection, FACTS) if each.name == STACK)
+    for name in ("ml-pipeline", "lineage"):
+        rules = find(one, "NetworkPolicy", name)["spec"]["ingress"]
+        assert [PORTAL] not in [rule["from"] for rule in rules] and [GATEWAY] in [rule["from"] for rule in rules]

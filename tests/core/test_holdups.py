@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlstack.core.holdups import ailing, holdups, remedy
+from mlstack.core.holdups import Holdup, ailing, holdups, last_news, remedy, unseen
 
 BEGAN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 
@@ -119,3 +119,51 @@ def test_events_of_every_age_are_understood() -> None:
 )
 def test_there_is_something_to_do_about_every_reason(reason: str, word: str) -> None:
     assert word in remedy(reason)
+
+
+def test_a_warning_is_over_once_the_pod_started() -> None:
+    mount = warning("Pod", "run-1-a", "MountVolume failed: secret not there yet", 1, "FailedMount")
+    started = {"name": "main", "state": {"running": {"startedAt": "2026-11-01T10:02:00Z"}}}
+    runs = pod(phase="Running", containerStatuses=[started])
+    assert holdups([runs], [mount], "run-1", BEGAN) == []
+    (found,) = holdups([runs], [{**mount, "lastTimestamp": "2026-11-01T10:03:00Z"}], "run-1", BEGAN)
+    assert found.resource == "Pod/ann/run-1-a"
+
+
+def test_a_warning_is_over_once_the_pods_were_made() -> None:
+    quota = warning("Job", "run-1-node", "exceeded quota: profile", 1)
+    made = pod("run-1-node-0", phase="Running")
+    made["metadata"] |= {"ownerReferences": [{"name": "run-1-node"}], "creationTimestamp": "2026-11-01T10:02:00Z"}
+    assert holdups([made], [quota], "run-1", BEGAN) == []
+    assert len(holdups([made], [{**quota, "lastTimestamp": "2026-11-01T10:03:00Z"}], "run-1", BEGAN)) == 1
+
+
+def test_what_to_do_where_no_rule_fits_is_the_askers() -> None:
+    (found,) = holdups([], [warning("Job", "run-1", "something else")], "run-1", BEGAN, "ask Ann")
+    assert found.remedy == "ask Ann"
+
+
+def test_an_object_that_nothing_looked_at_is_told() -> None:
+    obj = {"apiVersion": "example.org/v1", "kind": "Job", "metadata": {"name": "run-1", "namespace": "ann"}}
+    (found,) = unseen(obj)
+    assert isinstance(found, Holdup) and found.resource == "Job/ann/run-1" and "mlstack status" in found.remedy
+    assert unseen({**obj, "status": {"phase": "Running"}}) == []
+
+
+def test_the_last_news_are_the_newest_moment_that_objects_and_pods_tell() -> None:
+    obj = {
+        "metadata": {
+            "creationTimestamp": "2026-11-01T10:00:00Z",
+            "managedFields": [{"startTime": "2026-11-01T11:00:00Z"}],
+            "labels": {"startTime": "2026-11-01T11:00:00Z"},
+        },
+        "spec": {"startTime": "2026-11-01T12:00:00Z"},
+        "status": {
+            "conditions": [{"lastTransitionTime": "2026-11-01T10:00:05Z"}],
+            "completionTime": None,
+            "more": [{"startTime": "noon"}, {"startedAt": "2026-11-01T11:00:00"}],
+        },
+    }
+    assert last_news(obj, []) == datetime(2026, 11, 1, 10, 0, 5, tzinfo=UTC)
+    runs = pod(containerStatuses=[{"state": {"running": {"startedAt": "2026-11-01T10:00:09Z"}}}])
+    assert last_news(obj, [runs]) == datetime(2026, 11, 1, 10, 0, 9, tzinfo=UTC)

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from mlstack.core.resourcerun import (
     is_resource_result,
     look_up,
+    needs_log,
+    resource_ended,
     resource_message,
     resource_phase,
     resource_results,
@@ -17,7 +19,9 @@ from mlstack.core.resourcerun import (
 )
 from mlstack.core.samplefile import Follow, SampleSpec
 
-FOLLOW = Follow(pods="job={name}", container="c", progress="{status.done} of {spec.wanted} done")
+FOLLOW = Follow(
+    resource="jobs", plain=["true"], pods="job={name}", container="c", progress="{status.done} of {spec.wanted} done"
+)
 OBJ: dict[str, Any] = {
     "spec": {"wanted": 4},
     "status": {
@@ -91,17 +95,37 @@ def test_others_may_not(where: str) -> None:
 
 def test_a_pattern_says_what_is_shown_of_the_log() -> None:
     assert shown_line("as it is", FOLLOW) == "as it is"
-    some = Follow(pods="a", container="c", lines=r"^I\d+ (.+)$")
+    some = Follow(resource="jobs", plain=["true"], pods="a", container="c", lines=r"^I\d+ (.+)$")
     assert (shown_line("I12 accuracy=1", some), shown_line("W12 no", some)) == ("accuracy=1", None)
 
 
 @pytest.mark.parametrize("lines", ["a", "(a)(b)", "("])
 def test_the_pattern_has_one_group(lines: str) -> None:
     with pytest.raises(ValidationError, match="pattern"):
-        Follow(pods="a", container="c", lines=lines)
+        Follow(resource="jobs", plain=["true"], pods="a", container="c", lines=lines)
 
 
-@pytest.mark.parametrize("more", [{"runner": "resource"}, {"follow": {"pods": "a", "container": "c"}}])
+@pytest.mark.parametrize(
+    "more", [{"runner": "resource"}, {"follow": {"resource": "jobs", "plain": ["true"], "pods": "a", "container": "c"}}]
+)
 def test_how_to_follow_goes_with_its_runner(more: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="goes with runner"):
         SampleSpec.model_validate({"object": {}, **more})
+
+
+def test_its_end_is_when_the_condition_that_means_so_came_true() -> None:
+    at = {"lastTransitionTime": "2026-11-01T10:00:30Z"}
+    told = [
+        {"type": "Created", "status": "True", "lastTransitionTime": "2026-11-01T10:00:00Z"},
+        {"type": "Failed", "status": "False", "lastTransitionTime": "2026-11-01T10:00:01Z"},
+    ]
+    assert resource_ended({"status": {"conditions": told}}, FOLLOW) == ""
+    for kind in ("Succeeded", "Failed"):
+        ended = {"status": {"conditions": [*told, {"type": kind, "status": "True", **at}]}}
+        assert resource_ended(ended, FOLLOW) == at["lastTransitionTime"]
+    assert resource_ended({}, FOLLOW) == ""
+
+
+def test_logs_are_read_only_for_results_that_are_in_them() -> None:
+    assert needs_log({"a": "object:status.x", "b": "log:loss"})
+    assert not needs_log({"a": "object:status.log:x"})

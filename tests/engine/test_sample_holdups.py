@@ -16,6 +16,12 @@ from mlstack.engine.sampleholdups import HoldupTeller
 from mlstack.engine.samples import SampleRunner
 
 RUN = Started("w-1", "ann", "argoproj.io/v1alpha1", "Workflow", pods="workflow=w-1")
+FLOW = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "metadata": {"name": "w-1", "namespace": "ann"},
+    "status": {"phase": "Running"},
+}
 STATE = {"waiting": {"reason": "ErrImagePull", "message": "nobody has it"}}
 POD = {
     "metadata": {"name": "w-1-a", "namespace": "ann"},
@@ -35,6 +41,8 @@ class Cluster:
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
         self.fails = 0
+        self.pods = [POD]
+        self.flow: dict[str, Any] = FLOW
 
     def resource(self, api_version: str, kind: str) -> ApiResource:
         return ApiResource(api_version, kind, kind.lower() + "s", True)
@@ -51,14 +59,14 @@ class Cluster:
             self.asked.release()
             return []
         assert selector == "workflow=w-1"
-        return [POD]
+        return self.pods
 
 
 @pytest.fixture
 def telling(monkeypatch):
     monkeypatch.setattr(sampleholdups, "LOOK", 0.01)
     cluster, events = Cluster(), []
-    teller = HoldupTeller(cluster, events.append, RUN, lambda: "w-1")  # type: ignore[arg-type]
+    teller = HoldupTeller(cluster, events.append, RUN, lambda: cluster.flow)  # type: ignore[arg-type]
     yield cluster, events, teller
     teller.end()
 
@@ -87,7 +95,7 @@ def test_nobody_is_asked_while_there_is_news(telling, monkeypatch) -> None:
 def test_parts_that_the_run_stands_on_are_looked_at_too(telling, monkeypatch) -> None:
     monkeypatch.setattr(sampleholdups, "QUIET", 0.0)
     cluster, events, _ = telling
-    teller = HoldupTeller(cluster, events.append, RUN, lambda: "w-1", ("mysql", "minio"))  # type: ignore[arg-type]
+    teller = HoldupTeller(cluster, events.append, RUN, lambda: FLOW, ("mysql", "minio"))  # type: ignore[arg-type]
     teller.start()
     for _ in range(3):
         assert cluster.asked.acquire(timeout=20)
@@ -115,3 +123,20 @@ def test_what_cannot_start_says_which_part_is_down(code, told) -> None:
     with pytest.raises(MlstackError, match="does not answer"):
         runner.run("s", {}, {}, watch=True)
     assert [one.text.partition(":")[0] for one in events] == ["StatefulSet/mysql/mysql"] * told
+
+
+@pytest.mark.parametrize(
+    ("flow", "told"),
+    [({key: value for key, value in FLOW.items() if key != "status"}, 1), (FLOW, 0), ({}, 0)],
+)
+def test_what_nothing_works_on_is_told(telling, monkeypatch, flow: dict[str, Any], told: int) -> None:
+    monkeypatch.setattr(sampleholdups, "QUIET", 0.0)
+    cluster, events, teller = telling
+    cluster.pods, cluster.flow = [], flow
+    teller.start()
+    for _ in range(2):
+        assert cluster.asked.acquire(timeout=20)
+    teller.end()
+    texts = [event.text for event in events]
+    wanted = "Workflow/ann/w-1 waits: nothing has looked at it yet; `mlstack status` says which stack is not ready"
+    assert len(texts) == told and all(text.startswith(wanted) for text in texts)

@@ -134,7 +134,13 @@ def test_a_workflow_is_followed_by_its_name() -> None:
 
 JOB = {"apiVersion": "example.org/v1", "kind": "Job", "metadata": {"generateName": "job-", "namespace": "ann"}}
 FOLLOW = Follow(
-    succeeded="Complete", pods="job={name}", container="node", progress="{status.done} done", lines="said (.+)"
+    resource="jobs",
+    plain=["true"],
+    succeeded="Complete",
+    pods="job={name}",
+    container="node",
+    progress="{status.done} done",
+    lines="said (.+)",
 )
 
 

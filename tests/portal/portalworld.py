@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +15,12 @@ import httpx
 import yaml
 from starlette.applications import Starlette
 
+from mlstack.adapters.catalog import DataCatalogue
 from mlstack_portal.app import make_app
 from mlstack_portal.cluster import ClusterError, Kind
 from mlstack_portal.health import HealthReader
 from mlstack_portal.offer import OfferFile
+from mlstack_portal.pipelines import PipelinesError
 from mlstack_portal.portal import Portal
 from mlstack_portal.who import Forms
 
@@ -28,6 +30,18 @@ HOST = "golden.localhost:8443"
 ADMIN = {"kubeflow-userid": "admin@example.org", "kubeflow-groups": "admins,staff"}
 USER = {"kubeflow-userid": "user@example.org"}
 OTHER = {"kubeflow-userid": "other@example.org"}
+EXPORTS = {
+    "namespace": "kubeflow",
+    "service": "ml-pipeline",
+    "port": "8888",
+    "lineageService": "lineage",
+    "lineagePort": "8080",
+    "serviceAccount": "pipeline-runner",
+    "editor": "default-editor",
+    "userHeader": "kubeflow-userid",
+    "url": f"https://{HOST}/pipeline",
+}
+"""What a stack that runs pipelines exports."""
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -46,6 +60,21 @@ def offer_text(**changes: Any) -> str:
     return json.dumps({**data, **changes})
 
 
+def offer_of_all(**changes: Any) -> str:
+    """The same with samples of every kind, as where there are training, tuning and pipelines."""
+    data = json.loads(offer_text(**{"pipelines": EXPORTS, **changes}))
+    known = data["platform"]["samples"]
+    images = {"train-iris": "mlstack.local/train-iris:1", "kfp-python": "mlstack.local/kfp-python:1"}
+    for stack, version in (("katib", "0.19.0"), ("training", "2.3.0"), ("kubeflow-pipelines", "2.0.5")):
+        for sample in DataCatalogue(ROOT).entry(stack, version).samples:
+            first = known[0]["context"]
+            context = {**first, "capability": {**first["capability"], **first["exports"]}}
+            context |= {"stack": {"name": stack}, "images": images}
+            document = sample.model_dump(mode="json", by_alias=True)
+            known.append({"stack": stack, "document": document, "context": context})
+    return json.dumps(data)
+
+
 def _route(name: str, stack: str, prefix: str, auth: str, **more: str) -> dict[str, Any]:
     host = f"{more['subdomain']}.{HOST}" if "subdomain" in more else HOST
     defaults = {"scheme": "http", "rewrite": "", "subdomain": "", "credential": "", "doc": "", "role": ""}
@@ -62,11 +91,18 @@ def _route(name: str, stack: str, prefix: str, auth: str, **more: str) -> dict[s
 
 @dataclass
 class FakeCluster:
-    """Objects in memory. failure: raised by every call; asked: the calls made; watching: watches that are open."""
+    """Objects in memory. failure: raised by every call; asked: the calls made; watching: watches that are open.
+
+    refused: raised when something is created; without_rights: (user, plural, namespace) of what a user may not create; reviewed:
+    the reviews of rights that were asked for.
+    """
 
     found: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     failure: ClusterError | None = None
+    refused: ClusterError | None = None
+    without_rights: set[tuple[str, str, str]] = field(default_factory=set)
+    reviewed: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     watching: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,6 +137,14 @@ class FakeCluster:
 
     async def create(self, kind: Kind, namespace: str, obj: dict[str, Any]) -> dict[str, Any]:
         self._note(f"create {kind.plural} {namespace}")
+        if kind.name == "SubjectAccessReview":
+            self.reviewed.append(obj["spec"])
+            asked = obj["spec"]["resourceAttributes"]
+            assert asked["verb"] == "create"
+            key = (obj["spec"]["user"], asked["resource"], asked["namespace"])
+            return {**obj, "status": {"allowed": key not in self.without_rights}}
+        if self.refused:
+            raise self.refused
         made = copy.deepcopy(obj)
         made["metadata"].setdefault("name", f"{made['metadata'].get('generateName', 'x-')}{len(self.found):05}")
         made["metadata"] |= {"namespace": namespace, "creationTimestamp": stamp(0)}
@@ -131,6 +175,10 @@ def _key(obj: dict[str, Any]) -> tuple[str, str, str]:
 def matches(obj: dict[str, Any], selector: str, fields: str) -> bool:
     labels = obj["metadata"].get("labels") or {}
     for part in filter(None, selector.split(",")):
+        if part.startswith("!"):
+            if part[1:] in labels:
+                return False
+            continue
         key, equals, value = part.partition("=")
         if key not in labels or (equals and labels[key] != value):
             return False
@@ -244,6 +292,103 @@ def step_pod(name: str = "hello-1", namespace: str = "ml") -> dict[str, Any]:
 
 
 @dataclass
+class FakePipelines:
+    """What runs pipelines. failure: raised by every call; submitted, recorded: the calls made."""
+
+    cluster: FakeCluster
+    failure: PipelinesError | None = None
+    submitted: list[tuple[Any, ...]] = field(default_factory=list)
+    recorded: list[tuple[Any, ...]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    async def submit(
+        self,
+        exports: Mapping[str, str],
+        namespace: str,
+        name: str,
+        pipeline: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+    ) -> str:
+        if self.failure:
+            raise self.failure
+        self.submitted.append((namespace, name, pipeline, parameters))
+        self.cluster.put(pipeline_flow(name, namespace, "Pending"))
+        return "run-7"
+
+    async def record(self, exports: Mapping[str, str], namespace: str, run: str) -> Mapping[str, Any] | None:
+        if self.failure:
+            raise self.failure
+        self.recorded.append((namespace, run))
+        return {"steps": self.steps}
+
+
+def pipeline_flow(name: str = "kfp-iris-ab12cd", namespace: str = "ml", phase: str = "Succeeded") -> dict[str, Any]:
+    """The workflow that a run of pipelines became."""
+    made = flow("kfp-iris-x7k2p", namespace, phase)
+    made["metadata"] |= {
+        "labels": {"pipeline/runid": "run-7"},
+        "annotations": {"pipelines.kubeflow.org/run_name": name},
+    }
+    (node,) = made["status"]["nodes"].values()
+    node |= {"name": "kfp-iris-x7k2p.root.load.executor", "displayName": "executor", "outputs": {}}
+    driver = {**node, "name": "kfp-iris-x7k2p.root.load-driver", "displayName": "load-driver"}
+    made["status"]["nodes"]["kfp-iris-x7k2p-n0"] = driver
+    return made
+
+
+def experiment(
+    name: str = "katib-random-1", namespace: str = "ml", done: int = 1, age: float = 60, **conditions: str
+) -> dict[str, Any]:
+    """An experiment of the sample ``katib-random``. conditions: type -> message of what is true."""
+    told = [
+        {"type": kind, "status": "True", "message": message, "lastTransitionTime": stamp(age - 5)}
+        for kind, message in ({"Running": "Experiment is running"} | conditions).items()
+    ]
+    best = {
+        "bestTrialName": f"{name}-t1",
+        "observation": {"metrics": [{"name": "accuracy", "latest": "0.93"}]},
+        "parameterAssignments": [{"name": "rate", "value": "0.02"}, {"name": "alpha", "value": "0.001"}],
+    }
+    return {
+        "kind": "Experiment",
+        "apiVersion": "kubeflow.org/v1beta1",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "creationTimestamp": stamp(age),
+            "labels": {"mlstack.dev/sample": "katib-random"},
+            "annotations": {"mlstack.dev/started-by": "user@example.org"},
+        },
+        "spec": {"maxTrialCount": 4},
+        "status": {"trialsSucceeded": done, "conditions": told, **({"currentOptimalTrial": best} if done else {})},
+    }
+
+
+def run_pod(name: str, namespace: str, phase: str, labels: dict[str, str], **status: Any) -> dict[str, Any]:
+    """A pod of a run that is no workflow."""
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels, "creationTimestamp": stamp(50)},
+        "spec": {"nodeName": "n"},
+        "status": {"phase": phase, **status},
+    }
+
+
+def warning(kind: str, name: str, namespace: str, reason: str, message: str, age: float = 30) -> dict[str, Any]:
+    return {
+        "kind": "Event",
+        "apiVersion": "v1",
+        "metadata": {"name": f"{name}.1", "namespace": namespace},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": stamp(age),
+        "involvedObject": {"kind": kind, "name": name, "namespace": namespace},
+    }
+
+
+@dataclass
 class Site:
     """The application over a fake cluster, asked as the gateway asks it."""
 
@@ -251,6 +396,7 @@ class Site:
     app: Starlette
     forms: Forms
     clock: list[float]
+    pipelines: FakePipelines
 
     @property
     def portal(self) -> Portal:
@@ -271,5 +417,6 @@ def make_site(directory: Path, text: str = "") -> Site:
     path.write_text(text or offer_text())
     clock = [1000.0]
     cluster, forms = FakeCluster(), Forms(b"k" * 43, lambda: clock[0])
-    portal = Portal(cluster, OfferFile(path), forms, HealthReader(cluster))
-    return Site(cluster, make_app(portal), forms, clock)
+    pipelines = FakePipelines(cluster)
+    portal = Portal(cluster, OfferFile(path), forms, HealthReader(cluster), pipelines)
+    return Site(cluster, make_app(portal), forms, clock, pipelines)

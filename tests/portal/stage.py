@@ -19,18 +19,22 @@ import uvicorn
 from portalworld import (
     FakeCluster,
     deployment,
+    experiment,
     flow,
     make_site,
+    offer_of_all,
     profile,
+    run_pod,
     share,
     stamp,
     step_pod,
     waiting_pod,
+    warning,
 )  # fmt: skip
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlstack_portal.app import make_app
-from mlstack_portal.cluster import Kind
+from mlstack_portal.cluster import WORKFLOW, Kind
 from mlstack_portal.health import HealthReader
 from mlstack_portal.portal import Portal
 
@@ -48,6 +52,8 @@ class GoingOn(FakeCluster):
 
     async def create(self, kind: Kind, namespace: str, obj: dict[str, Any]) -> dict[str, Any]:
         made = await FakeCluster.create(self, kind, namespace, obj)
+        if kind != WORKFLOW:
+            return made
         task = asyncio.create_task(self._go_on(made))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -84,7 +90,7 @@ class StandIn:
 
 
 def furnish(cluster: FakeCluster) -> None:
-    """Components of which one starts and one fails, profiles, and runs of every kind."""
+    """Components of which one starts and one fails, profiles, and runs of every kind, one of which does not go on."""
     for stack in STACKS:
         cluster.put(deployment(stack, ready=0 if stack in ("mysql", "metrics-server") else 1))
     cluster.put(waiting_pod("mysql", "CrashLoopBackOff", last={"exitCode": 137, "reason": "OOMKilled"}))
@@ -99,6 +105,13 @@ def furnish(cluster: FakeCluster) -> None:
     cluster.logs["ml", "train-iris-x7k2p-pod"] = lines
     cluster.put(flow("hello-4rt9w", "ml", "Failed", age=4000, message="child 'hello-4rt9w-n1' failed"))
     cluster.put(flow("hello-zz81m", "anna", age=90000))
+    cluster.put(experiment("katib-random-7n4qd", done=2, age=200))
+    labels = {"katib.kubeflow.org/experiment": "katib-random-7n4qd"}
+    cluster.put(run_pod("katib-random-7n4qd-x5x8-k2v7d", "ml", "Running", labels))
+    said = "I1123 10:00:00.1 14 main.go:132] epoch 1"
+    cluster.logs["ml", "katib-random-7n4qd-x5x8-k2v7d"] = [said, said.replace("epoch 1", "accuracy=0.8833")]
+    text = 'pods "katib-random-7n4qd-c9sw-" is forbidden: exceeded quota: profile, requested: pods=1, used: pods=5'
+    cluster.put(warning("Job", "katib-random-7n4qd-c9sw", "ml", "FailedCreate", text))
 
 
 @contextmanager
@@ -106,9 +119,9 @@ def served(
     directory: Path, user: str = "admin@example.org", groups: str = "admins,staff"
 ) -> Iterator[tuple[str, GoingOn]]:
     """(address, cluster) of a portal that answers."""
-    site, cluster = make_site(directory), GoingOn()
+    site, cluster = make_site(directory, offer_of_all()), GoingOn()
     furnish(cluster)
-    portal = Portal(cluster, site.portal.offer, site.forms, HealthReader(cluster))
+    portal = Portal(cluster, site.portal.offer, site.forms, HealthReader(cluster), site.pipelines)
     app = StandIn(make_app(portal), user, groups)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)

@@ -14,7 +14,7 @@ from e2e.chromium import ABSENT, browser, find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "e2e" / "out" / "portal"
-RUNS = ["/runs", "/runs/ml/train-iris-x7k2p", "/runs/ml/hello-4rt9w"]
+RUNS = ["/runs", "/runs/ml/train-iris-x7k2p", "/runs/ml/hello-4rt9w", "/runs/ml/experiments/katib-random-7n4qd"]
 PAGES = ["/", "/samples", "/samples/train-iris", *RUNS, "/access", "/profile", "/nothing"]
 CONTRAST = """() => {
   const numbers = (text) => (text.match(/[0-9.]+/g) || []).map(Number);
@@ -115,6 +115,17 @@ def test_what_the_reader_closed_stays_closed_while_the_run_goes_on(page: Any, po
     page.locator("summary").first.click()
     page.get_by_role("status").filter(has_text="The run ended: Succeeded.").wait_for(timeout=15000)
     assert not page.locator("details").first.evaluate("one => one.open")
+
+
+def test_a_run_that_does_not_go_on_says_what_to_do(page: Any, portal: str, complaints: list[str]) -> None:
+    page.goto(f"{portal}/runs")
+    page.get_by_role("link", name="katib-random-7n4qd").click()
+    held = page.get_by_role("region", name="What it waits for")
+    assert "Job/ml/katib-random-7n4qd-c9sw" in held.inner_text() and "raise the quota" in held.inner_text()
+    assert "does not go on" in page.get_by_role("status").inner_text()
+    assert "accuracy=0.8833" in page.get_by_label("Last log lines of katib-random-7n4qd-x5x8").inner_text()
+    assert page.get_by_role("definition").filter(has_text="0.93").count() == 1
+    assert complaints == []
 
 
 def test_a_lost_connection_is_said(page: Any, portal: str) -> None:

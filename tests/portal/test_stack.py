@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from portalworld import GOLDEN, ROOT, offer_text
+from portalworld import GOLDEN, ROOT, offer_of_all, offer_text
 
 from mlstack.adapters.catalog import DataCatalogue
 from mlstack.adapters.packages import package_files
@@ -70,13 +70,13 @@ def test_the_offer_that_the_template_makes_is_read() -> None:
     ]
 
 
-def test_only_samples_that_the_portals_account_can_start_are_offered() -> None:
-    data = json.loads(offer_text())
-    assert "hello" in parse(json.dumps(data)).samples
-    hello = next(one for one in data["platform"]["samples"] if one["document"]["metadata"]["name"] == "hello")
-    hello["document"]["spec"]["runner"] = "pipeline"
-    offered = parse(json.dumps(data)).samples
-    assert "hello" not in offered and "train-iris" in offered
+def test_samples_of_pipelines_are_offered_where_something_runs_them() -> None:
+    everything = json.loads(offer_of_all())
+    assert {"hello", "katib-random", "katib-tpe", "katib-trainjob", "train-distributed", "kfp-iris"} <= set(
+        parse(json.dumps(everything)).samples
+    )
+    without = set(parse(json.dumps({**everything, "pipelines": None})).samples)
+    assert "katib-random" in without and not {"kfp-iris", "kfp-parallel"} & without
 
 
 def rules() -> dict[str, set[str]]:
@@ -90,7 +90,8 @@ def test_the_account_may_what_the_pages_need_and_no_more() -> None:
     assert all("*" not in verbs | {resource} for resource, verbs in rules().items())
     writing = {"create", "update", "patch", "delete", "deletecollection", "impersonate", "bind", "escalate"}
     assert {resource: verbs & writing for resource, verbs in rules().items() if verbs & writing} == {
-        "workflows": {"create"}
+        "workflows": {"create"},
+        "subjectaccessreviews": {"create"},
     }
 
 

@@ -5,17 +5,24 @@ It is reached through the Kubernetes API server, so that whoever may forward por
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.pipelinerequests import (
+    EXPERIMENTS,
+    RUNS,
+    experiment_body,
+    experiment_id,
+    experiment_query,
+    identity,
+    record_path,
+    refusal,
+    run_body,
+)
 from mlstack.core.ports import Kube
 
 SECONDS = 60.0
-EXPERIMENT = "samples"
-"""What runs of samples are listed below."""
 _ABSENT = ("kube.no-backend",)
 
 
@@ -27,18 +34,12 @@ class PipelinesApi:
 
     def submit(self, namespace: str, name: str, pipeline: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
         """Starts a run of the pipeline; gives its id. Raises MlstackError pipelines.refused, pipelines.not-ready."""
-        body = {
-            "display_name": name,
-            "experiment_id": self._experiment(namespace),
-            "pipeline_spec": dict(pipeline),
-            "runtime_config": {"parameters": dict(parameters)},
-            "service_account": self._exports["serviceAccount"],
-        }
-        return str(self._api(namespace, "POST", "runs", body)["run_id"])
+        body = run_body(self._exports, name, self._experiment(namespace), pipeline, parameters)
+        return str(self._api(namespace, "POST", RUNS, body)["run_id"])
 
     def record(self, namespace: str, run: str) -> Mapping[str, Any] | None:
         """What the run recorded; None when that is nothing. Raises MlstackError as ``submit``."""
-        path = f"/lineage/{quote(namespace, safe='')}/runs/{quote(run, safe='')}"
+        path = record_path(namespace, run)
         status, answer = self._ask(namespace, "lineageService", "lineagePort", "GET", path)
         if status == 404:
             return None
@@ -46,16 +47,14 @@ class PipelinesApi:
 
     def _experiment(self, namespace: str) -> str:
         """The experiment's id; it is made where it is not there."""
-        space = namespace if self._exports["userHeader"] else ""  # without users there are no namespaces either
-        same = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": EXPERIMENT}]}
-        query = f"experiments?page_size=1&namespace={quote(space)}&filter={quote(json.dumps(same))}"
-        found = self._api(namespace, "GET", query).get("experiments") or []
-        if not found:
-            found = [self._api(namespace, "POST", "experiments", {"display_name": EXPERIMENT, "namespace": space})]
-        return str(found[0]["experiment_id"])
+        found = experiment_id(self._api(namespace, "GET", experiment_query(self._exports, namespace)))
+        if found:
+            return found
+        body = experiment_body(self._exports, namespace)
+        return str(self._api(namespace, "POST", EXPERIMENTS, body)["experiment_id"])
 
     def _api(self, namespace: str, verb: str, path: str, body: Any = None) -> dict[str, Any]:
-        return _checked(*self._ask(namespace, "service", "port", verb, f"/apis/v2beta1/{path}", body))
+        return _checked(*self._ask(namespace, "service", "port", verb, path, body))
 
     def _ask(
         self, namespace: str, service: str, port: str, verb: str, path: str, body: Any = None
@@ -64,15 +63,13 @@ class PipelinesApi:
         import httpx
 
         exports = self._exports
-        header = exports["userHeader"]
-        headers = {header: f"system:serviceaccount:{namespace}:{exports['editor']}"} if header else {}
         try:
             with self._kube.forward(exports["namespace"], exports[service], int(exports[port])) as local:
                 answer = httpx.request(
                     verb,
                     f"http://127.0.0.1:{local}{path}",
                     json=body,
-                    headers=headers,
+                    headers=identity(exports, namespace),
                     timeout=SECONDS,
                     trust_env=False,
                 )
@@ -90,12 +87,10 @@ def _checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
     """The answer of a request that was served. Raises MlstackError pipelines.refused."""
     if status // 100 == 2:
         return answer
-    # the server's errors repeat themselves from call to call; what was wrong is at the end
-    why = str(answer.get("message") or answer.get("error") or f"status {status}")
     raise MlstackError(
         "pipelines.refused",
         "Kubeflow Pipelines refused the run",
-        why=why[-400:],
+        why=refusal(status, answer),
         remedy="correct what it names; `mlstack logs kubeflow-pipelines` says more",
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from mlstack.core.model import LABEL_STACK, Object, ResourceId
 from mlstack.core.pending import last_seen, pod_reason, short
@@ -35,13 +36,23 @@ _RULES: tuple[tuple[str, str], ...] = (
         "`mlstack status` says which stack is not ready",
     ),
 )
-_OTHERWISE = (
-    "`mlstack status` and `mlstack doctor` look at the platform; interrupting this command does not end the run"
-)
+QUIET = 10.0
+"""Seconds without news after which it is worth a look what a run waits for."""
+LOOK = 5.0
+"""Seconds between such looks."""
+OTHERWISE = "`mlstack status` and `mlstack doctor` look at the platform"
+"""What to do where no rule fits."""
+UNSEEN = "nothing has looked at it yet", "`mlstack status` says which stack is not ready; the run goes on once it is"
+"""Reason and remedy of an object that no controller took up."""
 _USUAL = ("Unhealthy",)
 """Warnings that programs cause while they start."""
 _PASSING = re.compile(r"Operation cannot be fulfilled|Failed to reconcile: .* not found$")
 """What controllers say when two of them were about the same object; they try again at once."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_STAMPS = frozenset(
+    {"creationTimestamp", "startTime", "startedAt", "finishedAt", "completionTime", "lastTransitionTime"}
+)
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _NEWS = ("starting its containers", "running, not ready yet", "waits for a node")
 
 
@@ -54,15 +65,41 @@ class Holdup:
     remedy: str
 
 
-def holdups(pods: Sequence[Object], events: Sequence[Object], stem: str, since: datetime) -> list[Holdup]:
+def holdups(
+    pods: Sequence[Object], events: Sequence[Object], stem: str, since: datetime, otherwise: str = OTHERWISE
+) -> list[Holdup]:
     """What of a run waits for something that does not come by itself, or that takes unusually long.
 
-    stem: how the names of the run's objects begin; since: warnings from before count for nothing.
+    stem: how the names of the run's objects begin; since: warnings from before count for nothing; otherwise: what to do
+    where no rule fits.
     """
-    return list(_of_pods(pods, events)) or list(_of_events(events, stem, since))
+    return list(_of_pods(pods, events, otherwise)) or list(_of_events(pods, events, stem, since, otherwise))
 
 
-def remedy(reason: str, otherwise: str = _OTHERWISE) -> str:
+def unseen(obj: Object) -> list[Holdup]:
+    """The object itself where its status is still empty, so that nothing works on it."""
+    return [] if obj.get("status") else [Holdup(str(ResourceId.of(obj)), *UNSEEN)]
+
+
+def last_news(obj: Object, pods: Sequence[Object]) -> datetime:
+    """When something last happened to a run's object or to its pods, as they tell themselves."""
+    told = [moment for one in (obj, *pods) for moment in _moments(one)]
+    return max(told, default=_NEVER)
+
+
+def _moments(value: Any) -> Iterator[datetime]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in _STAMPS and isinstance(inner, str) and _STAMP.fullmatch(inner):
+                yield datetime.fromisoformat(inner)
+            elif key not in ("spec", "managedFields", "labels", "annotations"):
+                yield from _moments(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _moments(inner)
+
+
+def remedy(reason: str, otherwise: str = OTHERWISE) -> str:
     """What to do, by the first rule that fits the reason."""
     return next((text for pattern, text in _RULES if re.search(pattern, reason)), otherwise)
 
@@ -73,16 +110,19 @@ def with_remedy(reason: str) -> str:
     return f"{reason}; {known}" if known else reason
 
 
-def _of_pods(pods: Sequence[Object], events: Sequence[Object]) -> Iterator[Holdup]:
+def _of_pods(pods: Sequence[Object], events: Sequence[Object], otherwise: str) -> Iterator[Holdup]:
     for pod in sorted(pods, key=lambda item: str(item["metadata"]["name"])):
         if (pod.get("status") or {}).get("phase", "Pending") != "Pending":
             continue
         reason = pod_reason(pod, events)
         if reason not in _NEWS:
-            yield _holdup({"kind": "Pod", "apiVersion": "v1", **pod}, reason)
+            yield _holdup({"kind": "Pod", "apiVersion": "v1", **pod}, reason, otherwise)
 
 
-def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator[Holdup]:
+def _of_events(
+    pods: Sequence[Object], events: Sequence[Object], stem: str, since: datetime, otherwise: str
+) -> Iterator[Holdup]:
+    went_on = _went_on(pods)
     newest: dict[str, tuple[datetime, Holdup]] = {}
     for event in events:
         about = event.get("involvedObject") or {}
@@ -92,7 +132,7 @@ def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator
             or event.get("reason") in _USUAL
             or _PASSING.search(str(event.get("message", "")))
             or not str(about.get("name", "")).startswith(stem)
-            or moment < since
+            or moment < max(since, went_on.get(str(about.get("name")), since))
         ):
             continue
         obj = {
@@ -100,7 +140,7 @@ def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator
             "apiVersion": about.get("apiVersion", "v1"),
             "metadata": {"name": about["name"], "namespace": about.get("namespace", "")},
         }
-        found = _holdup(obj, f"{event.get('reason', 'Warning')}: {event.get('message', '')}")
+        found = _holdup(obj, f"{event.get('reason', 'Warning')}: {event.get('message', '')}", otherwise)
         if found.resource not in newest or newest[found.resource][0] <= moment:
             newest[found.resource] = moment, found
     yield from (found for _, (_, found) in sorted(newest.items()))
@@ -123,9 +163,28 @@ def ailing(workloads: Sequence[Object], stacks: Collection[str]) -> list[Holdup]
     return found
 
 
-def _holdup(obj: Object, reason: str) -> Holdup:
-    return Holdup(str(ResourceId.of(obj)), short(reason), remedy(reason))
+def _went_on(pods: Sequence[Object]) -> dict[str, datetime]:
+    """When what is named got further, so that warnings from before are over: a pod by its containers that started, what
+    makes pods by the pods that it made."""
+    found: dict[str, datetime] = {}
+
+    def note(name: Any, moment: str) -> None:
+        if moment:
+            found[str(name)] = max(found.get(str(name), _NEVER), datetime.fromisoformat(moment))
+
+    for pod in pods:
+        for status in (pod.get("status") or {}).get("containerStatuses") or []:
+            for state in (status.get("state") or {}).values():
+                note(pod["metadata"]["name"], str(state.get("startedAt") or ""))
+        for owner in pod["metadata"].get("ownerReferences") or []:
+            note(owner.get("name"), str(pod["metadata"].get("creationTimestamp") or ""))
+    return found
+
+
+def _holdup(obj: Object, reason: str, otherwise: str) -> Holdup:
+    return Holdup(str(ResourceId.of(obj)), short(reason), remedy(reason, otherwise))
 
 
 def _moment(event: Object) -> datetime:
-    return datetime.fromisoformat(last_seen(event) or "1970-01-01T00:00:00+00:00")
+    moment = last_seen(event)
+    return datetime.fromisoformat(moment) if moment else _NEVER

@@ -13,6 +13,8 @@ from mlstack.core.workflow import FlowStep, is_executor_line, steps_of
 
 LABEL_RUN = "pipeline/runid"
 """Label of a run's workflow and of its pods: the run's id."""
+ANNOTATION_NAME = "pipelines.kubeflow.org/run_name"
+"""Annotation of a run's workflow: the run's name."""
 CACHED = "taken over from an earlier run with the same inputs"
 NOT_TAKEN = "its condition does not hold"
 _DRIVER, _EXECUTOR = "-driver", "executor"

@@ -54,6 +54,12 @@ def resource_message(obj: Object, follow: Follow) -> str:
     return _said(said[-1]) if said else ""
 
 
+def resource_ended(obj: Object, follow: Follow) -> str:
+    """When the condition that means its end came true, as the API writes moments; empty before."""
+    ends = (one for one in _conditions(obj) if one.get("type") in (follow.failed, follow.succeeded))
+    return next((str(one.get("lastTransitionTime") or "") for one in ends if one.get("status") == "True"), "")
+
+
 def shown_line(line: str, follow: Follow) -> str | None:
     """What is shown of a line of its programs' log; None for nothing."""
     if not follow.lines:
@@ -66,6 +72,11 @@ def is_resource_result(where: str) -> bool:
     """Whether a sample may name a result of a followed object like this."""
     match = _WANTED.fullmatch(where)
     return bool(match and (match[2] or is_path(match[1])))
+
+
+def needs_log(wanted: Mapping[str, str]) -> bool:
+    """Whether some of the results that a sample names are in what its programs print."""
+    return any(where.startswith("log:") for where in wanted.values())
 
 
 def resource_results(obj: Object, logs: Iterable[str], wanted: Mapping[str, str]) -> dict[str, str]:

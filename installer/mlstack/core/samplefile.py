@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlstack.core.documentmodel import Strict
 from mlstack.core.servicespec import DnsLabel
@@ -17,9 +17,13 @@ class Follow(Strict):
 
     succeeded, failed: the types of its conditions that mean its end; pods: selector of the pods whose log is shown,
     ``{name}`` stands for the object's; container: which of their containers; lines: pattern of the lines that are shown, of
-    those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``.
+    those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted} done``;
+    resource: the kind's name in the API's paths, as in ``jobs``; plain: CEL over ``object``, all of which hold of an object
+    that runs with no other rights than the sample's own. Whoever starts samples for others may make no other ones.
     """
 
+    resource: str = Field(pattern="^[a-z][a-z0-9]*$")
+    plain: list[str] = Field(min_length=1)
     succeeded: str = "Succeeded"
     failed: str = "Failed"
     pods: str

@@ -31,11 +31,11 @@ class Started:
     object: Object = field(default_factory=dict)
 
 
-class SampleKind(Protocol):
-    """One kind. ``object`` of the calls is the watched object as the cluster last told it, empty before it is there."""
+class SampleState(Protocol):
+    """What the one object that is watched tells of a sample (``core.samplestates``). It may be empty: not there yet."""
 
-    def start(self, obj: Object) -> Started:
-        """Starts what the sample's filled-in object describes. Raises MlstackError sample.not-served and the API's own."""
+    def pods(self, name: str) -> tuple[str, str]:
+        """(selector of the pods of the object of that name, which of their containers runs the user's program)."""
         ...
 
     def phase(self, obj: Object) -> str:
@@ -54,8 +54,20 @@ class SampleKind(Protocol):
         """What runs, one entry an attempt."""
         ...
 
+    def times(self, obj: Object) -> tuple[str, str]:
+        """(when it began, when it ended), as the API writes moments; empty where that is not known yet."""
+        ...
+
     def lines(self) -> Callable[[str], str | None]:
         """What to show of the lines of one pod's log, asked in their order: None for what nobody wants to read."""
+        ...
+
+
+class SampleKind(SampleState, Protocol):
+    """One kind."""
+
+    def start(self, obj: Object) -> Started:
+        """Starts what the sample's filled-in object describes. Raises MlstackError sample.not-served and the API's own."""
         ...
 
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -9,15 +9,12 @@ from datetime import UTC, datetime
 
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Emit, Message
-from mlstack.core.holdups import Holdup, ailing, holdups
-from mlstack.core.model import LABEL_STACK
+from mlstack.core.holdups import LOOK, OTHERWISE, QUIET, Holdup, ailing, holdups, unseen
+from mlstack.core.model import LABEL_STACK, Object
 from mlstack.core.ports import Kube
 from mlstack.core.samplekind import Started
 
-QUIET = 10.0
-"""Seconds without news after which the cluster is asked what the sample waits for."""
-LOOK = 5.0
-"""Seconds between such questions."""
+_OTHERWISE = f"{OTHERWISE}; interrupting this command does not end the run"
 
 
 def out_of_order(kube: Kube, ground: Collection[str]) -> list[Holdup]:
@@ -31,13 +28,13 @@ def out_of_order(kube: Kube, ground: Collection[str]) -> list[Holdup]:
 
 
 class HoldupTeller:
-    """Looks while a sample runs. name: how the names of its objects begin, once that is known; ground: the stacks that it
-    stands on, whose own parts are looked at too."""
+    """Looks while a sample runs. state: the watched object as the cluster last told it, empty before it is there; ground: the
+    stacks that it stands on, whose own parts are looked at too."""
 
     def __init__(
-        self, kube: Kube, emit: Emit, run: Started, name: Callable[[], str], ground: Collection[str] = ()
+        self, kube: Kube, emit: Emit, run: Started, state: Callable[[], Object], ground: Collection[str] = ()
     ) -> None:
-        self._kube, self._emit, self._run, self._name, self._ground = kube, emit, run, name, ground
+        self._kube, self._emit, self._run, self._state, self._ground = kube, emit, run, state, ground
         self._ended = threading.Event()
         self._heard = time.monotonic()
         self._began = datetime.now(UTC)
@@ -69,8 +66,12 @@ class HoldupTeller:
         assert pods and events, "every cluster serves them"  # noqa: S101
         space = self._run.namespace
         mine = self._kube.list(pods, namespace=space, selector=self._run.pods)
-        stem = self._name()
-        found = holdups(mine, self._kube.list(events, namespace=space), stem, self._began) if stem or mine else []
+        state, told = self._state(), self._kube.list(events, namespace=space)
+        if not state and not mine:
+            return
+        # the names of a run's objects begin with its own; without that only its pods are looked at
+        stem = state["metadata"]["name"] if state else mine[0]["metadata"]["name"]
+        found = holdups(mine, told, stem, self._began, _OTHERWISE) or (unseen(state) if state else [])
         for one in [*out_of_order(self._kube, self._ground), *found]:
             # a reason may name a pod that is new with every try
             if (one.resource, one.remedy) not in self._told and not self._ended.is_set():

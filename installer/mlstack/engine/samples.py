@@ -75,13 +75,7 @@ class SampleRunner:
         resource = self._kube.resource(run.api_version, run.kind)
         assert resource is not None, "a kind starts only what is served"  # noqa: S101
         ended, state = threading.Event(), run.object
-        waiting = HoldupTeller(
-            self._kube,
-            self._emit,
-            run,
-            lambda: str((state.get("metadata") or {}).get("name") or ""),
-            self._ground,
-        )
+        waiting = HoldupTeller(self._kube, self._emit, run, lambda: state, self._ground)
 
         def emit(event: Event) -> None:
             waiting.heard()

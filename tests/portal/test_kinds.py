@@ -1,0 +1,397 @@
+"""Samples of every kind in the portal: started with the user's rights, shown with progress, results and what holds them up."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from portalworld import (
+    ADMIN,
+    NOW,
+    USER,
+    Site,
+    experiment,
+    flow,
+    make_site,
+    offer_of_all,
+    pipeline_flow,
+    profile,
+    run_pod,
+    stamp,
+    warning,
+)  # fmt: skip
+
+from mlstack_portal.cluster import ClusterError, Kind
+from mlstack_portal.pipelines import PipelinesError
+from mlstack_portal.runs import PAGE
+from mlstack_portal.subjects import kinds, run_path
+from mlstack_portal.who import User
+
+pytestmark = pytest.mark.anyio
+OF_EXPERIMENT = {"katib.kubeflow.org/experiment": "katib-random-1"}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A platform with samples of every kind and two profiles: ``alpha`` of the user, ``beta`` of somebody else."""
+    made = make_site(tmp_path, offer_of_all())
+    made.cluster.put(profile("alpha", "user@example.org"))
+    made.cluster.put(profile("beta", "other@example.org"))
+    return made
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+async def start(site: Site, sample: str, namespace: str = "alpha", headers: dict[str, str] = USER, **params: str):
+    """The answer to a sent form."""
+    token = site.forms.token(User(headers["kubeflow-userid"]))
+    values = {f"param-{name}": value for name, value in params.items()}
+    async with site.client(headers) as client:
+        return await client.post(f"/samples/{sample}", data={"token": token, "namespace": namespace, **values})
+
+
+# -- starting
+
+
+@pytest.mark.parametrize(
+    ("sample", "kind", "plural", "params"),
+    [
+        ("katib-random", "Experiment", "experiments", {"trials": "6", "parallel": "3"}),
+        ("katib-tpe", "Experiment", "experiments", {"trials": "6", "parallel": "3"}),
+        ("train-distributed", "TrainJob", "trainjobs", {"nodes": "3", "steps": "50"}),
+    ],
+)
+async def test_an_object_is_made_in_the_own_profile(
+    site: Site, sample: str, kind: str, plural: str, params: dict[str, str]
+) -> None:
+    answer = await start(site, sample, **params)
+    made = site.cluster.found[-1]
+    name = made["metadata"]["name"]
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/alpha/{plural}/{name}")
+    assert (made["kind"], made["metadata"]["namespace"]) == (kind, "alpha")
+    assert made["metadata"]["annotations"] == {"mlstack.dev/started-by": "user@example.org"}
+    assert made["metadata"]["labels"]["mlstack.dev/sample"] == sample
+    spec = made["spec"]
+    assert spec.get("maxTrialCount", 6) == 6 and spec.get("trainer", {"numNodes": 3})["numNodes"] == 3
+    page = await site.get(answer.headers["location"], USER)
+    assert page.status_code == 200 and f'data-live="/live/runs/alpha/{plural}/{name}"' in page.text
+
+
+async def test_the_cluster_is_asked_for_the_users_own_rights(site: Site) -> None:
+    headers = {**USER, "kubeflow-groups": "crew,staff"}
+    await start(site, "katib-random", headers=headers)
+    await start(site, "hello", headers=headers, who="x")
+    await start(site, "kfp-iris", headers=headers)
+    asked = [(one["user"], one["groups"], one["resourceAttributes"]) for one in site.cluster.reviewed]
+    who = ("user@example.org", ["crew", "staff"])
+    create = {"verb": "create", "namespace": "alpha"}
+    assert asked == [
+        (*who, {**create, "group": "kubeflow.org", "resource": "experiments"}),
+        (*who, {**create, "group": "argoproj.io", "resource": "workflows"}),
+        (*who, {**create, "group": "pipelines.kubeflow.org", "resource": "runs"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sample", "plural"), [("katib-random", "experiments"), ("hello", "workflows"), ("kfp-iris", "runs")]
+)
+async def test_who_lacks_the_right_starts_nothing(site: Site, sample: str, plural: str) -> None:
+    site.cluster.without_rights.add(("user@example.org", plural, "alpha"))
+    before = len(site.cluster.found)
+    answer = await start(site, sample, **({"who": "x"} if sample == "hello" else {}))
+    assert answer.status_code == 400
+    assert f"Your role in alpha does not let you create {plural}." in plain(answer.text)
+    assert (len(site.cluster.found), site.pipelines.submitted) == (before, [])
+
+
+@pytest.mark.parametrize("sample", ["katib-random", "train-distributed", "kfp-iris"])
+async def test_nobody_starts_anything_in_somebody_elses_profile(site: Site, sample: str) -> None:
+    before = len(site.cluster.found)
+    for namespace in ("beta", "ml", "kubeflow", "kube-system", ""):
+        assert (await start(site, sample, namespace)).status_code == 400
+    assert (len(site.cluster.found), site.pipelines.submitted, site.cluster.reviewed) == (before, [], [])
+
+
+async def test_the_shared_namespace_asks_for_no_rights_that_nobody_has_there(site: Site) -> None:
+    assert (await start(site, "katib-random", "ml", ADMIN)).status_code == 303
+    assert (await start(site, "kfp-iris", "ml", ADMIN)).status_code == 303
+    assert site.cluster.reviewed == []
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (422, "spec.algorithm: unknown"),
+        (400, "admission webhook says no"),
+        (403, 'admission webhook "x" denied the request: parameter rate: max < min'),
+        (403, 'experiments "x" is forbidden: exceeded quota: profile'),
+        (422, "ValidatingAdmissionPolicy 'mlstack-portal' with binding 'b' denied request: plain runs only"),
+    ],
+)
+async def test_what_the_cluster_does_not_take_is_said_with_the_form(site: Site, status: int, message: str) -> None:
+    site.cluster.refused = ClusterError(status, message)
+    answer = await start(site, "katib-random", trials="7")
+    assert answer.status_code == 400
+    assert "Nothing was started" in answer.text and "The cluster refused the Experiment: " in answer.text
+    assert 'name="param-trials" type="number" value="7"' in answer.text, "what was typed is still there"
+
+
+async def test_rights_that_the_portal_lacks_are_no_fault_of_the_form(site: Site) -> None:
+    site.cluster.refused = ClusterError(403, 'experiments.kubeflow.org is forbidden: User "portal" cannot create')
+    answer = await start(site, "katib-random")
+    assert (answer.status_code, "mlstack up" in answer.text) == (403, True)
+
+
+# -- pages of objects
+
+
+async def test_an_experiment_shows_progress_and_the_best_so_far(site: Site) -> None:
+    site.cluster.put(experiment("katib-random-1", "alpha", done=2))
+    site.cluster.put(run_pod("katib-random-1-t3-a", "alpha", "Running", OF_EXPERIMENT))
+    site.cluster.put(run_pod("search", "alpha", "Running", {**OF_EXPERIMENT, "katib.kubeflow.org/deployment": "x"}))
+    said = "I1123 10:00:00.1 14 main.go:132]"
+    site.cluster.logs["alpha", "katib-random-1-t3-a"] = [f"{said} Trial Name: t3", f"{said} accuracy=0.9", "noise"]
+    answer = await site.get("/runs/alpha/experiments/katib-random-1", USER)
+    text = plain(answer.text)
+    assert "2 of 4 trials succeeded" in text and "accuracy 0.93" in text and "rate 0.02" in text
+    assert "katib-random-1-t3-a" in text and ">accuracy=0.9</pre>" in answer.text
+    assert "search" not in text and "noise" not in text and "Trial Name" not in text
+    assert "log alpha/katib-random-1-t3-a/metrics-logger-and-collector" in site.cluster.asked
+    assert "Started by user@example.org" in text
+
+
+async def test_an_ended_one_does_not_change(site: Site) -> None:
+    site.cluster.put(experiment("katib-random-1", "alpha", done=4, age=65, Succeeded="Experiment has succeeded"))
+    answer = await site.get("/runs/alpha/experiments/katib-random-1", USER)
+    assert "The run ended: Succeeded." in answer.text and "data-live" not in answer.text
+    assert "Duration 5 s" in plain(answer.text)
+
+
+async def test_a_failed_one_says_why(site: Site) -> None:
+    site.cluster.put(experiment("katib-random-1", "alpha", Failed="Experiment has failed: max failed trials"))
+    text = plain((await site.get("/runs/alpha/experiments/katib-random-1", USER)).text)
+    assert "The run ended: Failed." in text and "Experiment has failed: max failed trials" in text
+
+
+def train_job(phase: str = "", **status: Any) -> dict[str, Any]:
+    told = [{"type": phase, "status": "True", "message": "done", "lastTransitionTime": stamp(5)}] if phase else []
+    return {
+        "kind": "TrainJob",
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "metadata": {
+            "name": "train-distributed-1",
+            "namespace": "alpha",
+            "creationTimestamp": stamp(60),
+            "labels": {"mlstack.dev/sample": "train-distributed"},
+        },
+        "spec": {},
+        "status": {"conditions": told, **status} if told or status else {},
+    }
+
+
+async def test_results_are_read_from_what_the_programs_print(site: Site) -> None:
+    site.cluster.put(train_job("Complete"))
+    labels = {"jobset.sigs.k8s.io/jobset-name": "train-distributed-1"}
+    for number in range(2):
+        site.cluster.put(run_pod(f"train-distributed-1-node-{number}", "alpha", "Succeeded", labels))
+    lines = ["node 0 step 0 loss 4.2", '{"nodes": 2, "loss": 0.0001, "agree": true}']
+    site.cluster.logs["alpha", "train-distributed-1-node-0"] = lines
+    text = plain((await site.get("/runs/alpha/trainjobs/train-distributed-1", USER)).text)
+    assert "loss 0.0001" in text and "nodes 2" in text and "agree true" in text
+    assert "train-distributed-1-node-1" in text
+
+
+async def test_all_kinds_of_runs_are_in_one_list(site: Site) -> None:
+    site.cluster.put(experiment("katib-random-1", "alpha", age=30))
+    site.cluster.put(experiment("katib-random-2", "beta", age=30))
+    site.cluster.put(flow("hello-1", "alpha", age=20))
+    site.cluster.put(train_job())
+    by_a_search = train_job()
+    by_a_search["metadata"] |= {"name": "of-a-trial", "ownerReferences": [{"name": "trial"}]}
+    site.cluster.put(by_a_search)
+    by_hand = experiment("by-hand", "alpha")
+    by_hand["metadata"]["labels"] = {}
+    site.cluster.put(by_hand)
+    text = (await site.get("/runs", USER)).text
+    assert re.findall(r'href="(/runs/[^"?]+)"', text) == [
+        "/runs/alpha/hello-1",
+        "/runs/alpha/experiments/katib-random-1",
+        "/runs/alpha/trainjobs/train-distributed-1",
+    ]
+    assert not [asked for asked in site.cluster.asked if "beta" in asked]
+    assert "katib-random-2" in (await site.get("/runs", ADMIN)).text
+
+
+async def test_pages_of_the_list_go_over_all_kinds(site: Site) -> None:
+    for number in range(PAGE):
+        site.cluster.put(flow(f"hello-{number:02}", "alpha", age=100 + number))
+    site.cluster.put(experiment("katib-random-1", "alpha", age=50))
+    assert "katib-random-1" in (await site.get("/runs", USER)).text
+    older = (await site.get("/runs?page=2", USER)).text
+    assert re.findall(r'href="(/runs/[^"?]+)"', older) == [f"/runs/alpha/hello-{PAGE - 1}"]
+
+
+@pytest.mark.parametrize("page", ["/runs", "/live/runs"])
+async def test_what_is_not_ones_own_looks_like_what_is_not_there(site: Site, page: str) -> None:
+    site.cluster.put(experiment("katib-random-1", "beta", done=4, Succeeded="yes"))
+    hidden = await site.get(f"{page}/beta/experiments/katib-random-1", USER)
+    absent = await site.get(f"{page}/beta/experiments/katib-random-9", USER)
+    assert (hidden.status_code, absent.status_code) == (404, 404)
+    assert hidden.text.replace("random-1", "random-9") == absent.text
+    assert not [asked for asked in site.cluster.asked if "beta" in asked]
+    mine = await site.get(f"{page}/beta/experiments/katib-random-1", {"kubeflow-userid": "other@example.org"})
+    assert mine.status_code == 200
+
+
+@pytest.mark.parametrize("plural", ["secrets", "pods", "configmaps", "runs", "Experiment"])
+async def test_only_kinds_of_samples_are_read(site: Site, plural: str) -> None:
+    site.cluster.put({"kind": "Secret", "metadata": {"name": "s", "namespace": "alpha", "creationTimestamp": stamp(1)}})
+    for headers in (USER, ADMIN):
+        assert (await site.get(f"/runs/alpha/{plural}/s", headers)).status_code == 404
+    assert not [asked for asked in site.cluster.asked if asked.startswith("get")]
+
+
+async def test_a_run_of_a_sample_that_is_no_longer_offered_is_read(site: Site) -> None:
+    other = experiment("old-1", "alpha", done=2)
+    other["metadata"]["labels"]["mlstack.dev/sample"] = "katib-old"
+    site.cluster.put(other)
+    answer = await site.get("/runs/alpha/experiments/old-1", USER)
+    assert "2 of 4 trials succeeded" in answer.text and "again" not in plain(answer.text)
+
+
+def test_paths_of_runs_name_the_kind_unless_it_is_a_workflow(site: Site) -> None:
+    names = [kind.name for kind in kinds(site.portal.offer())]
+    assert names[0] == "Workflow" and sorted(names[1:]) == ["Experiment", "TrainJob"]
+    assert run_path(Kind("example.org/v1", "Job", "jobs"), "a", "b/c") == "/runs/a/jobs/b%2Fc"
+
+
+# -- what holds a run up
+
+
+async def test_a_run_that_does_not_go_on_says_what_waits_and_what_to_do(site: Site) -> None:
+    site.cluster.put(experiment("katib-random-1", "alpha", done=0))
+    waiting = {"name": "main", "state": {"waiting": {"reason": "ErrImagePull", "message": "x:1 not found"}}}
+    site.cluster.put(run_pod("katib-random-1-t1", "alpha", "Pending", OF_EXPERIMENT, containerStatuses=[waiting]))
+    answer = await site.get("/runs/alpha/experiments/katib-random-1", USER)
+    text = plain(answer.text)
+    assert "The run does not go on: Pod/alpha/katib-random-1-t1." in text
+    assert "What Pod/alpha/katib-random-1-t1 Why container main: ErrImagePull: x:1 not found Do name an image" in text
+    assert "<code>mlstack images list</code>" in answer.text
+
+
+async def test_a_workflow_says_so_too(site: Site) -> None:
+    site.cluster.put(flow("hello-1", "alpha", "Running"))
+    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Failed", "pods is forbidden: exceeded quota: profile"))
+    text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
+    assert "Workflow/alpha/hello-1" in text and "raise the quota" in text
+
+
+async def test_what_no_rule_knows_is_an_administrators(site: Site) -> None:
+    site.cluster.put(flow("hello-1", "alpha", "Running"))
+    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Odd", "something"))
+    text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
+    assert "ask an administrator" in text and "this command" not in text
+
+
+async def test_what_no_controller_looks_at_is_said(site: Site) -> None:
+    site.cluster.put({**train_job(), "status": {}})
+    text = plain((await site.get("/runs/alpha/trainjobs/train-distributed-1", USER)).text)
+    assert "What TrainJob/alpha/train-distributed-1 Why nothing has looked at it yet" in text
+
+
+@pytest.mark.parametrize(("age", "told"), [(3, False), (15, True)])
+async def test_news_are_waited_for_a_while(site: Site, age: float, told: bool) -> None:
+    since = (datetime.now(UTC) - NOW).total_seconds()
+    site.cluster.put(flow("hello-1", "alpha", "Running", age=age - since))
+    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Odd", "something", age=-since))
+    assert ("What it waits for" in (await site.get("/runs/alpha/hello-1", USER)).text) is told
+
+
+async def test_warnings_of_others_hold_nothing_up(site: Site) -> None:
+    site.cluster.put(experiment("katib-random-1", "alpha", done=0))
+    site.cluster.put(warning("Job", "katib-random-2-x", "alpha", "FailedCreate", "exceeded quota"))
+    site.cluster.put(warning("Job", "katib-random-1-x", "beta", "FailedCreate", "exceeded quota"))
+    site.cluster.put(warning("Job", "katib-random-1-y", "alpha", "FailedCreate", "exceeded quota", age=120))
+    assert "What it waits for" not in (await site.get("/runs/alpha/experiments/katib-random-1", USER)).text
+    assert "list events beta" not in site.cluster.asked
+
+
+async def test_a_step_that_is_stuck_says_what_to_do(site: Site) -> None:
+    run = flow("hello-1", "alpha", "Pending")
+    run["status"]["nodes"]["hello-1-n1"]["message"] = "ImagePullBackOff: nobody has it"
+    site.cluster.put(run)
+    text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
+    assert "ImagePullBackOff: nobody has it; name an image that the nodes have" in text
+
+
+# -- pipelines
+
+
+async def test_a_pipeline_is_submitted_and_shown_as_the_workflow_it_became(site: Site) -> None:
+    answer = await start(site, "kfp-iris", strength="2.5", seed="7")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/alpha/kfp-iris-x7k2p")
+    ((namespace, name, pipeline, parameters),) = site.pipelines.submitted
+    assert (namespace, pipeline["pipelineInfo"]["name"]) == ("alpha", "kfp-iris")
+    assert re.fullmatch(r"kfp-iris-[0-9a-f]{6}", name)
+    assert (parameters["strength"], parameters["seed"]) == (2.5, 7)
+    assert not [one for one in site.cluster.asked if one.startswith("create workflows")]
+    page = await site.get(answer.headers["location"], USER)
+    assert "Run kfp-iris again" in plain(page.text)
+
+
+async def test_a_pipelines_page_has_its_own_steps_and_what_it_recorded(site: Site) -> None:
+    site.cluster.put(pipeline_flow(namespace="alpha"))
+    pod = run_pod("p", "alpha", "Succeeded", {"workflows.argoproj.io/workflow": "kfp-iris-x7k2p"})
+    pod["metadata"]["annotations"] = {"workflows.argoproj.io/node-name": "kfp-iris-x7k2p.root.load.executor"}
+    site.cluster.put(pod)
+    site.cluster.logs["alpha", "p"] = ["I1123 10:00:00.123 14 launcher.go:12] of no interest", "105 rows"]
+    metadata = {"outputs": {"metrics": {"metadata": {"accuracy": 0.97}}}}
+    model = {"outputs": {"model": {"uri": "minio://alpha-bucket/pipelines/model"}}}
+    site.pipelines.steps = [{"name": "evaluate", **metadata}, {"name": "train", **model}]
+    answer = await site.get("/runs/alpha/kfp-iris-x7k2p", USER)
+    text = plain(answer.text)
+    assert "accuracy 0.97" in text and "s3://alpha-bucket/pipelines/model" in text
+    assert ">105 rows</pre>" in answer.text and "driver" not in text and "of no interest" not in text
+    assert site.pipelines.recorded == [("alpha", "run-7")]
+
+
+async def test_what_a_pipeline_recorded_is_not_asked_while_it_runs(site: Site) -> None:
+    site.cluster.put(pipeline_flow(namespace="alpha", phase="Running"))
+    assert (await site.get("/runs/alpha/kfp-iris-x7k2p", USER)).status_code == 200
+    assert site.pipelines.recorded == []
+
+
+async def test_a_run_of_somebodys_own_pipeline_is_shown_without_results(site: Site) -> None:
+    site.cluster.put(pipeline_flow("my run", "alpha"))
+    text = plain((await site.get("/runs/alpha/kfp-iris-x7k2p", USER)).text)
+    assert "load" in text and "again" not in text
+    site.cluster.put(pipeline_flow("hello-1", "alpha"))
+    assert "again" not in plain((await site.get("/runs/alpha/kfp-iris-x7k2p", USER)).text)
+
+
+async def test_records_of_others_are_not_asked(site: Site) -> None:
+    site.cluster.put(pipeline_flow(namespace="beta"))
+    assert (await site.get("/runs/beta/kfp-iris-x7k2p", USER)).status_code == 404
+    assert site.pipelines.recorded == []
+
+
+async def test_a_refused_pipeline_is_said_with_the_form(site: Site) -> None:
+    site.pipelines.failure = PipelinesError("unknown field <bad>", refused=True)
+    answer = await start(site, "kfp-iris")
+    assert answer.status_code == 400
+    assert "Kubeflow Pipelines refused the run: unknown field &lt;bad&gt;" in answer.text
+
+
+async def test_a_server_of_pipelines_that_does_not_answer_is_a_page(site: Site) -> None:
+    site.pipelines.failure = PipelinesError("Kubeflow Pipelines does not answer (ConnectError)")
+    answer = await start(site, "kfp-iris")
+    assert (answer.status_code, "mlstack status" in answer.text) == (502, True)
+    site.cluster.put(pipeline_flow(namespace="alpha"))
+    page = await site.get("/runs/alpha/kfp-iris-x7k2p", USER)
+    assert page.status_code == 200
+    assert "The results cannot be read: Kubeflow Pipelines does not answer" in plain(page.text)
