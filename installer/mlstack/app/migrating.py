@@ -56,4 +56,6 @@ def _unreadable(file: Path, error: Exception) -> MlstackError:
 def _empty(file: Path) -> MlstackError:
     remedy = "`kubectl get pytorchjobs,tfjobs,xgboostjobs -A -o yaml` writes what a cluster has"
     place = Place(str(file))
-    return MlstackError("migrate.foreign", "there is no job in it", remedy=remedy, place=place, exit_code=ExitCode.USAGE)
+    return MlstackError(
+        "migrate.foreign", "there is no job in it", remedy=remedy, place=place, exit_code=ExitCode.USAGE
+    )

@@ -1,4 +1,4 @@
-"""Reads jobs of the first training operator (``kubeflow.org/v1``) out of manifests; all that is wrong is told with its place. Pure."""
+"""Reads jobs of the first training operator (``kubeflow.org/v1``) out of manifests; what is wrong is told with its place. Pure."""
 
 from __future__ import annotations
 
@@ -142,7 +142,9 @@ class _Reading:
             return form
         named = f"{data.get('apiVersion', '')} {kind}".strip() if isinstance(kind, str) else "a document without a kind"
         near = did_you_mean(kind, list(FORMS)) if isinstance(kind, str) and not form else ""
-        remedy = near if near.startswith("did") else f"leave it out; what is read: {', '.join(FORMS)} of kubeflow.org/v1"
+        remedy = (
+            near if near.startswith("did") else f"leave it out; what is read: {', '.join(FORMS)} of kubeflow.org/v1"
+        )
         self.wrong(path, f"{named} is no job of the first training operator", remedy, "migrate.foreign")
         return None
 
@@ -214,7 +216,8 @@ class _Reading:
 
     def noted(self, path: Path, metadata: Any) -> None:
         """Metadata, of which labels and annotations are taken over."""
-        self.optional(path[:-1], {path[-1]: metadata}, (str(path[-1]),))
+        name = str(path[-1])
+        self.optional(path[:-1], {name: metadata}, (name,))
         if isinstance(metadata, dict):
             self.optional(path, metadata, ("labels", "annotations"))
 

@@ -1,4 +1,4 @@
-"""How the programs of a job find each other: the variables that the first training operator gave them, for nodes of a TrainJob. Pure.
+"""How a job's programs find each other: the variables that the first training operator gave them, for nodes of a TrainJob. Pure.
 
 A TrainJob's nodes are called ``<job>-node-0-<index>.<job>``; the index is an annotation of the pod.
 """

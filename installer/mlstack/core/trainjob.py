@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from mlstack.core.jobsv1 import FORMS, Job, Path, Role, difference
+from mlstack.core.joblosses import (
+    PATCHED,
+    TRAINER,
+    Hint,
+    Hints,
+    tell_differences,
+    tell_left_over,
+    tell_pods,
+    tell_restart,
+)
+from mlstack.core.jobsv1 import Job, Role
 from mlstack.core.model import Object
 from mlstack.core.rendezvous import RESERVED, meeting, starts_torchrun
-from mlstack.core.yamldoc import dotted
 
 MANAGER = "mlstack.dev/migrate"
 """Who a TrainJob says has patched its runtime."""
 NODE = "node"
 """The job and the container of a runtime in which the program runs."""
 RUNTIMES = {"PyTorchJob": "torch-distributed", "TFJob": "plain", "XGBoostJob": "plain"}
-_PATCHED = (
-    *("serviceAccountName", "volumes", "imagePullSecrets", "securityContext", "nodeSelector", "affinity", "tolerations"),
-    *("schedulingGates", "terminationGracePeriodSeconds"),
-)
-_KNOWN_POD = (*_PATCHED, "containers", "restartPolicy")
-_TRAINER = ("image", "command", "args")
-_KNOWN_CONTAINER = (*_TRAINER, "name", "env", "resources", "ports", "volumeMounts", "securityContext", "imagePullPolicy")
-_OWN_RUNTIME = "make a TrainingRuntime of your own with it (`kubectl get clustertrainingruntimes -o yaml` shows one) and name that"
-_POLICY = {
-    "ttlSecondsAfterFinished": ("when a finished job is deleted is the runtime's to say", _OWN_RUNTIME),
-    "backoffLimit": ("how often a job is started anew is the runtime's to say: failurePolicy.maxRestarts", _OWN_RUNTIME),
-    "schedulingPolicy": ("pods that start together are the runtime's to ask for: podGroupPolicy", _OWN_RUNTIME),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """Something of a job without a counterpart. path, line: where it is; what, why, remedy: for people."""
-
-    path: str
-    line: int
-    what: str
-    why: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +40,9 @@ class Migrated:
     hints: tuple[Hint, ...]
 
 
-@dataclass(slots=True)
-class _Hints:
-    job: Job
-    found: list[Hint] = field(default_factory=list)
-
-    def add(self, path: Path, what: str, why: str, remedy: str) -> None:
-        place = self.job.document.place_of(path)
-        self.found.append(Hint(path=dotted(path), line=place.line, what=what, why=why, remedy=remedy))
-
-
 def migrate(job: Job) -> Migrated:
     """The TrainJob that does what the job does, with hints for what it does not."""
-    hints = _Hints(job)
+    hints = Hints(job)
     made = _trainjob(job, hints) if _possible(job, hints) else None
     place = job.document.place_of(job.path)
     return Migrated(
@@ -81,12 +56,14 @@ def migrate(job: Job) -> Migrated:
     )
 
 
-def _possible(job: Job, hints: _Hints) -> bool:
+def _possible(job: Job, hints: Hints) -> bool:
     """Whether every pod of the job does the same: a TrainJob has one kind of node."""
     keep = "keep the job: addon `training-operator` runs it"
     if job.kind == "MPIJob":
         why = "a TrainJob of this kind needs a runtime with mlPolicy.mpi and images with OpenMPI and sshd; there is none here"
-        remedy = "make such a runtime and name it in a TrainJob with numNodes = workers; or let the program meet over gloo"
+        remedy = (
+            "make such a runtime and name it in a TrainJob with numNodes = workers; or let the program meet over gloo"
+        )
         hints.add(job.path, "an MPIJob is not translated", why, remedy)
         return False
     others = [role for role in job.roles if role.name in ("PS", "Evaluator")]
@@ -97,15 +74,17 @@ def _possible(job: Job, hints: _Hints) -> bool:
     return not others
 
 
-def _trainjob(job: Job, hints: _Hints) -> Object:
+def _trainjob(job: Job, hints: Hints) -> Object:
     first = job.roles[0]
     for role in job.roles:
-        _alike(first, role, hints)
-        _restart(role, hints)
+        tell_differences(first, role, hints)
+        tell_restart(role, hints)
     if first.name in ("Chief", "Master") and job.kind == "TFJob":
         why = "the nodes of a TrainJob are workers, of which TensorFlow takes the first one for the chief"
-        hints.add(first.path, f"the role {first.name} becomes the first worker", why, "nothing to do, unless it trains alone")
-    _left_over(job, hints)
+        hints.add(
+            first.path, f"the role {first.name} becomes the first worker", why, "nothing to do, unless it trains alone"
+        )
+    tell_left_over(job, hints)
     trainer = _trainer(job, first, hints)
     patch = _patch(first, hints)
     policy = job.spec.get("runPolicy") or {}
@@ -135,49 +114,9 @@ def _in_node(pod: Object) -> Object:
     return {"replicatedJobs": [{"name": NODE, "template": {"spec": {"template": pod}}}]}
 
 
-def _alike(first: Role, role: Role, hints: _Hints) -> None:
-    """Every node is made like the first one."""
-    if role is first:
-        return
-    left_out = ("name", "ports")
-    fields = [(role.container_path, key) for key in difference(first.container, role.container, left_out)]
-    fields += [(role.pod_path, key) for key in difference(first.pod, role.pod, ("containers", "restartPolicy"))]
-    for path, key in fields:
-        why = f"every node of a TrainJob is made alike, here as those of {first.name}"
-        remedy = "let the program look which node it is (JOB_COMPLETION_INDEX, 0 is the first), or make both alike"
-        hints.add((*path, key), f"'{key}' differs from that of {first.name}, which was taken", why, remedy)
-
-
-def _restart(role: Role, hints: _Hints) -> None:
-    if role.restart != "Never":
-        path = (*role.path, "restartPolicy")
-        why = "a program that fails ends a TrainJob here; a pod that the cluster took away is started again"
-        what = f"pods of {role.name} would be restarted ({role.restart})"
-        hints.add(path, what, why, _OWN_RUNTIME + "; there restartPolicy and failurePolicy say it")
-
-
-def _left_over(job: Job, hints: _Hints) -> None:
-    """What the job says about itself that a TrainJob does not."""
-    base: Path = (*job.path, "spec")
-    for key, value in (job.spec.get("runPolicy") or {}).items():
-        path = (*base, "runPolicy", key)
-        if key in _POLICY:
-            hints.add(path, f"'{key}' has no counterpart", *_POLICY[key])
-        elif key == "cleanPodPolicy" and value not in (None, "None"):
-            hints.add(path, f"'{key}: {value}' has no counterpart", "pods stay until the TrainJob is deleted", "delete it")
-        elif key not in ("cleanPodPolicy", "suspend", "activeDeadlineSeconds"):
-            hints.add(path, f"'{key}' has no counterpart", "a TrainJob has no such field", "see whether you need it")
-    for key in job.spec:
-        if key == "elasticPolicy":
-            why = "a TrainJob has the nodes that numNodes says for as long as it runs"
-            hints.add((*base, key), "the job grows and shrinks", why, "choose a number of nodes; save checkpoints")
-        elif key not in ("runPolicy", "nprocPerNode", FORMS[job.kind].replicas):
-            hints.add((*base, key), f"'{key}' has no counterpart", "a TrainJob has no such field", "see whether you need it")
-
-
-def _trainer(job: Job, role: Role, hints: _Hints) -> Object:
+def _trainer(job: Job, role: Role, hints: Hints) -> Object:
     container = role.container
-    trainer: Object = {"numNodes": job.nodes} | {key: container[key] for key in _TRAINER if container.get(key)}
+    trainer: Object = {"numNodes": job.nodes} | {key: container[key] for key in TRAINER if container.get(key)}
     if container.get("resources"):
         trainer["resourcesPerNode"] = container["resources"]
     if not container.get("command"):
@@ -195,7 +134,7 @@ def _trainer(job: Job, role: Role, hints: _Hints) -> Object:
     return trainer | ({"env": env} if env else {})
 
 
-def _processes(job: Job, role: Role, hints: _Hints) -> Object:
+def _processes(job: Job, role: Role, hints: Hints) -> Object:
     """How many processes a node runs."""
     wanted = str(job.spec.get("nprocPerNode") or "auto")
     if wanted.isdecimal() and int(wanted) > 0:
@@ -208,32 +147,11 @@ def _processes(job: Job, role: Role, hints: _Hints) -> Object:
     return {}
 
 
-def _patch(role: Role, hints: _Hints) -> Object:
+def _patch(role: Role, hints: Hints) -> Object:
     """What pods of the runtime have to be like beside what the trainer says."""
     container = {key: role.container[key] for key in ("volumeMounts", "securityContext") if role.container.get(key)}
-    spec: Object = {key: role.pod[key] for key in _PATCHED if role.pod.get(key) is not None}
+    spec: Object = {key: role.pod[key] for key in PATCHED if role.pod.get(key) is not None}
     spec |= {"containers": [{"name": NODE, **container}]} if container else {}
     metadata = _notes(role.template.get("metadata") or {})
-    _without_place(role, hints)
+    tell_pods(role, hints)
     return ({"metadata": metadata} if metadata else {}) | ({"spec": spec} if spec else {})
-
-
-def _without_place(role: Role, hints: _Hints) -> None:
-    path, inner = role.pod_path, role.container_path
-    for index, other in enumerate(role.pod["containers"]):
-        if index != role.number:
-            name = other.get("name", index) if isinstance(other, dict) else index
-            why = "a TrainJob tells about the container that trains; others are the runtime's"
-            hints.add((*path, "containers", index), f"container '{name}' was left out", why, _OWN_RUNTIME)
-    for key in (one for one in role.pod if one not in _KNOWN_POD):
-        hints.add((*path, key), f"'{key}' was left out", "a TrainJob cannot say it; its runtime can", _OWN_RUNTIME)
-    for key in (one for one in role.container if one not in _KNOWN_CONTAINER):
-        hints.add((*inner, key), f"'{key}' was left out", "a TrainJob cannot say it; its runtime can", _OWN_RUNTIME)
-    if role.container.get("imagePullPolicy", "IfNotPresent") != "IfNotPresent":
-        why = "the runtimes take an image that the node has (IfNotPresent)"
-        hints.add((*inner, "imagePullPolicy"), "the image is not asked for anew", why, "give a changed image another tag")
-    own, shared = role.container.get("securityContext") or {}, role.pod.get("securityContext") or {}
-    if "runAsUser" not in {**shared, **own} or not own.get("readOnlyRootFilesystem"):
-        why = "the runtimes run programs as user 1000 on a read-only root with a writable /tmp (Pod Security level restricted)"
-        remedy = "write below /tmp or into a volume; add a securityContext where the image needs another user"
-        hints.add((*inner, "securityContext"), "the program is confined more than the job says", why, remedy)
