@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes
 import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from e2e.platform import Platform, until
+from e2e.application import AUDIENCE, machine_token
+from e2e.browser import Browser
+from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, until, wait_for
 from e2e.tenants import may, needs, two_profiles
 
 ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
@@ -161,3 +167,75 @@ def test_a_job_of_old_does_the_same_as_a_trainjob(platform: Platform, spaces: tu
     assert ended(platform, TRAINJOBS, spaces[0], "adds", {"Complete", "Failed"}) == "Complete"
     found = totals(platform, spaces[0], "jobset.sigs.k8s.io/jobset-name=adds", "node")
     assert found == ["total 6 of 3"] * 3
+
+
+API = "/mlflow/api/2.0/mlflow"
+
+
+@pytest.fixture(scope="module")
+def door(platform: Platform) -> Browser:
+    """The gateway, behind which MLflow is."""
+    needs_addon(platform, "mlflow")
+    return Browser(*platform.door())
+
+
+@pytest.fixture(scope="module")
+def key(platform: Platform, spaces: tuple[str, str]) -> dict[str, str]:
+    """What a program of a profile sends with each request."""
+    return {"Authorization": f"Bearer {machine_token(platform, spaces[0], AUDIENCE)}"}
+
+
+def mlflow(door: Browser, key: dict[str, str], method: str, path: str, **more: Any) -> httpx.Response:
+    """What MLflow answers through the gateway."""
+    return door.client.request(method, door.url + path, headers=key, **more)
+
+
+def test_a_run_keeps_its_metric_and_its_file(platform: Platform, door: Browser, key: dict[str, str]) -> None:
+    def told(path: str, **body: Any) -> dict[str, Any]:
+        answer = mlflow(door, key, "POST", f"{API}/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    number = told("experiments/create", name=f"e2e-{secrets.token_hex(4)}")["experiment_id"]
+    now = int(time.time() * 1000)
+    info = told("runs/create", experiment_id=number, start_time=now)["run"]["info"]
+    told("runs/log-metric", run_id=info["run_id"], key="accuracy", value=0.97, timestamp=now, step=1)
+    place = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    assert place != info["artifact_uri"], "files go through the server, programs have no key of the store"
+    file = f"/mlflow/api/2.0/mlflow-artifacts/artifacts/{place}/model.txt"
+    assert mlflow(door, key, "PUT", file, content=b"weights").status_code == 200
+    told("runs/update", run_id=info["run_id"], status="FINISHED", end_time=now + 1)
+    run = mlflow(door, key, "GET", f"{API}/runs/get", params={"run_id": info["run_id"]}).json()["run"]
+    assert run["info"]["status"] == "FINISHED"
+    assert [(one["key"], one["value"]) for one in run["data"]["metrics"]] == [("accuracy", 0.97)]
+    listed = mlflow(door, key, "GET", f"{API}/artifacts/list", params={"run_id": info["run_id"]}).json()["files"]
+    assert [(one["path"], one["file_size"]) for one in listed] == [("model.txt", 7)]
+    assert mlflow(door, key, "GET", file).content == b"weights"
+    stored = platform.minio().get_object("mlflow", f"{place}/model.txt")
+    assert stored.read() == b"weights"
+    stored.close()
+
+
+def test_mlflow_is_for_who_is_logged_in_and_for_no_other_page(door: Browser, key: dict[str, str]) -> None:
+    search, body = f"{API}/experiments/search", {"max_results": 1}
+    assert mlflow(door, key, "POST", search, json=body).status_code == 200
+    assert mlflow(door, {}, "POST", search, json=body).status_code in (302, 401, 403)
+    from_elsewhere = {**key, "Origin": "https://elsewhere.example"}
+    assert mlflow(door, from_elsewhere, "POST", search, json=body).status_code == 403
+    assert mlflow(door, {**key, "Origin": door.url}, "POST", search, json=body).status_code == 200
+    page = mlflow(door, key, "GET", "/mlflow/")
+    script = re.search(r'src="(static-files/[^"]+\.js)"', page.text)
+    assert page.status_code == 200 and script, "the page names what it needs relative to itself"
+    assert mlflow(door, key, "GET", f"/mlflow/{script[1]}").status_code == 200
+
+
+def test_pods_reach_mlflow_through_the_gateway_only(platform: Platform, door: Browser, spaces: tuple[str, str]) -> None:
+    code = (
+        "import socket\n"
+        "try: socket.create_connection(('mlflow.mlflow.svc.cluster.local', 5000), 5); print('in')\n"
+        "except OSError as error: print('kept out', error)\n"
+    )
+    core = platform.core()
+    name = run_pod(core, spaces[0], restricted(PYTHON_IMAGE, ["python3", "-c", code]))
+    assert wait_for(core, spaces[0], name, {"Succeeded", "Failed"}) == "Succeeded"
+    assert core.read_namespaced_pod_log(name, spaces[0]).startswith("kept out")
