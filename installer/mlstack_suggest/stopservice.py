@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from typing import Any
 
@@ -26,8 +26,8 @@ def settings_in(message: Any) -> Settings:
     return settings_of(message.algorithm_name, {one.name: one.value for one in message.algorithm_settings})
 
 
-def observed(address: str, trial: str, metric: str) -> list[float]:
-    """A trial's values of a metric, in the order in which they were told. Raises grpc.RpcError."""
+def observed(address: str, trial: str, metric: str) -> list[tuple[float, str]]:
+    """A trial's values of a metric as numbers and as they were told, in that order. Raises grpc.RpcError."""
     name = api.DESCRIPTOR.services_by_name["DBManager"].full_name
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary(
@@ -36,7 +36,8 @@ def observed(address: str, trial: str, metric: str) -> list[float]:
             response_deserializer=api.GetObservationLogReply.FromString,
         )
         reply = call(api.GetObservationLogRequest(trial_name=trial, metric_name=metric), timeout=SECONDS)
-    return [value for one in reply.observation_log.metric_logs if (value := _number(one.metric.value)) is not None]
+    told = [one.metric.value for one in reply.observation_log.metric_logs]
+    return [(value, text) for text in told if (value := _number(text)) is not None]
 
 
 def _number(text: str) -> float | None:
@@ -47,13 +48,24 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class EarlyStopping:
-    """The three calls. stop: marks a trial of the experiment's namespace as stopped early."""
+def observation(address: str, trial: str, metrics: Iterable[str]) -> list[dict[str, str]]:
+    """What Katib's controller writes into a trial's status of the metrics that it has values of. Raises grpc.RpcError."""
+    found = []
+    for metric in metrics:
+        if values := observed(address, trial, metric):
+            least, most = min(values)[1], max(values)[1]
+            found.append({"name": metric, "latest": values[-1][1], "min": least, "max": most})
+    return found
 
-    def __init__(self, stop: Callable[[str], None]) -> None:
+
+class EarlyStopping:
+    """The three calls. stop: marks a trial of the experiment's namespace as stopped early, with what was observed of it."""
+
+    def __init__(self, stop: Callable[[str, list[dict[str, str]]], None]) -> None:
         self._stop = stop
         self._lock = threading.Lock()
         self._medians: Medians | None = None
+        self._records: tuple[str, tuple[str, ...]] = ("", ())
 
     def validate(self, request: Any, context: grpc.ServicerContext) -> Any:
         """ValidateEarlyStoppingSettings: INVALID_ARGUMENT with the reason for settings that mean nothing."""
@@ -70,10 +82,11 @@ class EarlyStopping:
         metric, maximize = spec.objective.objective_metric_name, spec.objective.type == api.MAXIMIZE
         good = [one.name for one in request.trials if one.status.condition == api.TrialStatus.SUCCEEDED]
         with self._lock:
+            self._records = request.db_manager_address, (metric, *spec.objective.additional_metric_names)
             if self._medians is None:
                 self._medians = Medians(settings_in(spec.early_stopping))
             for name in self._medians.missing(good):
-                self._medians.add(name, observed(request.db_manager_address, name, metric))
+                self._medians.add(name, [value for value, _ in observed(request.db_manager_address, name, metric)])
             threshold = self._medians.threshold()
         _log.info("%d trials succeeded, threshold %s", len(good), threshold)
         if threshold is None:
@@ -87,17 +100,25 @@ class EarlyStopping:
         return api.GetEarlyStoppingRulesReply(early_stopping_rules=[rule])
 
     def mark(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """SetTrialStatus: the collector beside a trial says that it has stopped it."""
+        """SetTrialStatus: the collector beside a trial says that it has stopped it, and has told its values before.
+
+        Katib's controller deletes the job of a trial with that mark and looks no more for its values (unless the job is to
+        be retained); but as long as they are missing it starts no further trial. So they are written together with the mark.
+        """
+        with self._lock:
+            address, metrics = self._records
         try:
-            self._stop(request.trial_name)
-        except OSError as error:
+            self._stop(request.trial_name, observation(address, request.trial_name, metrics))
+        except (OSError, grpc.RpcError) as error:
             _log.error("trial %s cannot be marked: %s", request.trial_name, error)
             context.abort(grpc.StatusCode.UNAVAILABLE, f"trial {request.trial_name} cannot be marked: {error}")
         _log.info("trial %s is stopped early", request.trial_name)
         return api.SetTrialStatusReply()
 
 
-def make_stop_server(address: str, stop: Callable[[str], None], threads: int = 4) -> tuple[grpc.Server, int]:
+def make_stop_server(
+    address: str, stop: Callable[[str, list[dict[str, str]]], None], threads: int = 4
+) -> tuple[grpc.Server, int]:
     """The server, not started, and the port that it got."""
     service = EarlyStopping(stop)
     server = grpc.server(futures.ThreadPoolExecutor(threads))

@@ -8,6 +8,7 @@ import ssl
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SECONDS = 60.0
@@ -26,19 +27,24 @@ def stopped_early(now: datetime) -> dict[str, str]:
     }
 
 
-def mark_stopped(trial: str, account: Path = ACCOUNT, server: str = "") -> None:
-    """Adds the condition to the trial's status. Raises OSError where the API server refuses or does not answer.
+def _changes(metrics: list[dict[str, str]]) -> list[dict[str, Any]]:
+    # the condition is added at the end, whatever the controller wrote meanwhile
+    condition = {"op": "add", "path": "/status/conditions/-", "value": stopped_early(datetime.now(UTC))}
+    seen = {"op": "add", "path": "/status/observation", "value": {"metrics": metrics}}
+    return [seen, condition] if metrics else [condition]
 
-    account: the directory of the pod's token; server: the API server's address, the pod's own where it is empty.
+
+def mark_stopped(trial: str, metrics: list[dict[str, str]], account: Path = ACCOUNT, server: str = "") -> None:
+    """Adds the condition and what was observed to the trial's status. Raises OSError where the API server refuses or does
+    not answer.
+
+    metrics: each with name, latest, min and max, none where nothing is known; account: the directory of the pod's token; server: the API server's address, the pod's own where it is empty.
     """
     base = server or f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
     space = (account / "namespace").read_text().strip()
     request = urllib.request.Request(  # noqa: S310  (the address is the cluster's)
         f"{base}/apis/kubeflow.org/v1beta1/namespaces/{space}/trials/{trial}/status",
-        # added at the end, whatever the controller wrote meanwhile
-        data=json.dumps(
-            [{"op": "add", "path": "/status/conditions/-", "value": stopped_early(datetime.now(UTC))}]
-        ).encode(),
+        data=json.dumps(_changes(metrics)).encode(),
         headers={
             "Authorization": f"Bearer {(account / 'token').read_text().strip()}",
             "Content-Type": "application/json-patch+json",

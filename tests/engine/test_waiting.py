@@ -12,7 +12,7 @@ from world import FakeImages, stack
 
 from mlstack.core.actions import Result
 from mlstack.core.errors import MlstackError
-from mlstack.core.events import StepWaiting
+from mlstack.core.events import StepDone, StepStarted, StepWaiting
 from mlstack.core.recipe import Image
 
 
@@ -140,3 +140,28 @@ def test_ctrl_c_ends_a_run_within_five_seconds(world, fake, obedient):
     fake.play_controller(("apps/v1", "deployments", "app", "web"))
     world.patience = replace(world.patience, later=5.0)
     assert world.up(app)[1].ok
+
+
+@pytest.mark.parametrize("last", [StepStarted, StepWaiting, StepDone])
+def test_a_run_ends_when_nobody_listens_any_more(world, fake, last):
+    """`mlstack up | head`: what cannot be told ends the run, whichever thread wanted to tell it."""
+
+    class Gone(list):
+        gone = False
+
+        def append(self, event):
+            self.gone = self.gone or isinstance(event, last)
+            if self.gone:
+                raise BrokenPipeError(32, "Broken pipe")
+
+    fake.never_ready.add("web")
+    world.events = Gone()
+    ended = threading.Event()
+
+    def run():
+        with pytest.raises(BrokenPipeError):
+            world.up(stack("app", ns("app"), deployment("web", "app")), change=slow_waits(60.0))
+        ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert ended.wait(20)

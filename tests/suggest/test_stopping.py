@@ -89,7 +89,7 @@ def manager() -> Iterator[tuple[str, list[str]]]:
 
 
 class Client:
-    def __init__(self, channel: grpc.Channel, stopped: list[str]) -> None:
+    def __init__(self, channel: grpc.Channel, stopped: list[tuple[str, list[dict[str, str]]]]) -> None:
         self.channel, self.stopped = channel, stopped
 
     def call(self, name: str, request: Any, reply: Any) -> Any:
@@ -122,12 +122,12 @@ def trial(name: str, condition: str = "SUCCEEDED") -> Any:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    stopped: list[str] = []
+    stopped: list[tuple[str, list[dict[str, str]]]] = []
 
-    def stop(name: str) -> None:
+    def stop(name: str, metrics: list[dict[str, str]]) -> None:
         if name == "gone":
             raise OSError("HTTP Error 404: Not Found")
-        stopped.append(name)
+        stopped.append((name, metrics))
 
     server, port = make_stop_server("127.0.0.1:0", stop)
     server.start()
@@ -164,10 +164,18 @@ def test_settings_are_checked_when_the_experiment_is_made(client: Client) -> Non
 
 def test_a_stopped_trial_is_marked_or_the_collector_hears_why_not(client: Client) -> None:
     client.call("SetTrialStatus", api.SetTrialStatusRequest(trial_name="t1"), api.SetTrialStatusReply)
-    assert client.stopped == ["t1"]
+    assert client.stopped == [("t1", [])], "nothing is known of an experiment that did not ask for rules"
     with pytest.raises(grpc.RpcError) as caught:
         client.call("SetTrialStatus", api.SetTrialStatusRequest(trial_name="gone"), api.SetTrialStatusReply)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE and "404" in caught.value.details()
+
+
+def test_the_mark_comes_with_what_was_observed(client: Client, manager: Any) -> None:
+    """Without it Katib waits for values that nobody writes any more, and starts no further trial."""
+    client.rules(manager[0], api.MAXIMIZE)
+    client.call("SetTrialStatus", api.SetTrialStatusRequest(trial_name="a"), api.SetTrialStatusReply)
+    client.call("SetTrialStatus", api.SetTrialStatusRequest(trial_name="odd"), api.SetTrialStatusReply)
+    assert client.stopped == [("a", [{"name": "accuracy", "latest": "9", "min": "0.1", "max": "9"}]), ("odd", [])]
 
 
 def test_the_condition_has_its_time_in_utc() -> None:
@@ -194,9 +202,10 @@ def test_the_mark_is_a_patch_with_the_pods_own_token(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Api) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}"
-        mark_stopped("t1", tmp_path, base)
+        mark_stopped("t1", [], tmp_path, base)
+        mark_stopped("t1", [{"name": "accuracy", "latest": "1", "min": "1", "max": "1"}], tmp_path, base)
         with pytest.raises(OSError, match="404"):
-            mark_stopped("gone", tmp_path, base)
+            mark_stopped("gone", [], tmp_path, base)
         server.shutdown()
     path, body, headers = seen[0]
     assert path == "/apis/kubeflow.org/v1beta1/namespaces/ann/trials/t1/status"
@@ -204,4 +213,6 @@ def test_the_mark_is_a_patch_with_the_pods_own_token(tmp_path: Path) -> None:
     assert [(one["op"], one["path"], one["value"]["type"]) for one in body] == [
         ("add", "/status/conditions/-", "EarlyStopped")
     ]
+    assert [one["path"] for one in seen[1][1]] == ["/status/observation", "/status/conditions/-"]
+    assert seen[1][1][0]["value"]["metrics"][0]["latest"] == "1"
     assert datetime.fromisoformat(body[0]["value"]["lastUpdateTime"]).tzinfo == UTC

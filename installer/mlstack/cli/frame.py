@@ -97,7 +97,8 @@ def guarded(body: Callable[[], ExitCode | None], *, as_json: bool = False) -> in
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output is gone (``| head``): nothing is left to say, not even at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return int(ExitCode.FAILED)
     except Exception as error:
         from mlstack.cli.failures import arguments_of_process, bug

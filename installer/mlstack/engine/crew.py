@@ -52,10 +52,11 @@ class Crew:
         self._asking = threading.Lock()
         self._sorting: set[str] = set()
         self._running: dict[str, float] = {}
-        self._fault: MlstackError | None = None
+        self._fault: Exception | None = None
 
     def work(self) -> None:
-        """Returns when nothing runs any more, or some seconds after Ctrl-C. Raises only for faults of the journal."""
+        """Returns when nothing runs any more, or some seconds after Ctrl-C. Raises only what the journal or the
+        listener raised."""
         give_up = 0.0
         try:
             with self._changed:
@@ -135,7 +136,7 @@ class Crew:
                 if end is not None:
                     self._take_end(action.id, end)
                 following = self._hand_out(self._lanes.lane_of(action))
-            except MlstackError as error:
+            except Exception as error:  # nobody else would hear of it: the run would wait for this worker for ever
                 self._fault, following = error, None
             if following is None:
                 self._changed.notify_all()

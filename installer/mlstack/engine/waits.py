@@ -20,6 +20,7 @@ from mlstack.core.podspec import WORKLOAD_KINDS
 from mlstack.core.ports import Kube
 from mlstack.core.readiness import State, readiness
 from mlstack.engine.baseline import Baseline
+from mlstack.engine.faults import as_error
 from mlstack.engine.informers import Informers, WatchKey
 from mlstack.engine.podlogs import last_lines
 
@@ -91,8 +92,8 @@ class WaitBoard:
     def _look_closer(self, one: _Open, now: float) -> None:
         try:
             self._inspect(one, now)
-        except MlstackError as error:
-            self._finish(one.action.id, error)
+        except Exception as error:  # nobody else would hear of it: this thread looks after all waits
+            self._finish(one.action.id, as_error(error))
 
     def abandon(self) -> list[str]:
         """Ends all waits without a verdict; gives their ids."""

@@ -1,0 +1,46 @@
+"""What the collector of metrics finds in its image beside itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from contract_data import CATALOGUE, FACTS, Workshop
+
+CHILDREN = Path(__file__).parents[2] / "stacks/katib/0.19.0/image/children.sh"
+
+
+def children(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", str(CHILDREN), *argv], capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_it_tells_the_children_of_a_process_and_no_others() -> None:
+    waits = "one = subprocess.Popen(['sleep', '60']); print(one.pid, flush=True); sys.stdin.read(); one.kill()"
+    program = f"import subprocess, sys; {waits}"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None and parent.stdin is not None
+        child = parent.stdout.readline().strip()
+        found, none = children("-P", str(parent.pid)), children("-P", child)
+        parent.stdin.close()
+    assert (found.stdout.split(), found.returncode) == ([child], 0)
+    assert (none.stdout, none.returncode) == ("", 1)
+
+
+@pytest.mark.parametrize("argv", [[], ["-f", "sleep"], ["-P"], ["-P", "1", "2"]])
+def test_it_refuses_what_it_cannot(argv: list[str]) -> None:
+    assert children(*argv).returncode == 2
+
+
+@pytest.mark.parametrize("kind", ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"])
+def test_an_experiment_that_goes_is_not_held_up(workshop: Workshop, kind: str) -> None:
+    """Losing its finalizer is an update, which the controller refuses in a namespace that is no longer one for trials."""
+    rendered = workshop.render("katib", CATALOGUE.versions("katib")[-1], FACTS)
+    (found,) = (obj for obj in rendered.objects if obj["kind"] == kind)
+    hooks = [one for one in found["webhooks"] if any("UPDATE" in rule["operations"] for rule in one["rules"])]
+    assert hooks
+    for one in hooks:
+        assert "!has(object.metadata.deletionTimestamp)" in [each["expression"] for each in one["matchConditions"]]
