@@ -18,6 +18,7 @@ from mlstack_inference.explain import Reason, explain, holds_of
 from mlstack_inference.kube import SERVICES, Kube
 from mlstack_inference.model import SOURCE, Object, Predictor, holds, is_serverless, name_of, predictors
 from mlstack_inference.web import state_of
+from mlstack_pod.gateway import Gateway
 from mlstack_pod.kube import ACCOUNT, KubeError
 
 READER = "model-reader"
@@ -148,6 +149,10 @@ class Models:
         stable = predictors(service)[0].service if service else f"{name}-predictor"
         host = f"{name}-{version}-predictor" if version else stable
         return post(f"http://{host}.{self.namespace}.svc.cluster.local{path}", body, seconds)
+
+    def ask_through(self, gateway: Gateway, name: str, path: str, body: Any) -> tuple[int, Any]:
+        """Status and answer of a model, asked as its users ask it. Raises OSError where the gateway does not answer."""
+        return gateway.post(f"/serving/{self.namespace}/{name}{path}", body)
 
     def _path(self, name: str) -> str:
         return f"{SERVICES}/namespaces/{self.namespace}/inferenceservices/{name}"

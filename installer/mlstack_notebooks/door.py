@@ -8,47 +8,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
+
+from mlstack_pod.gateway import Gateway
 
 HOPS = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 """Headers of one connection, which are not for the next one."""
-SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """Where to. service: ``host:port`` inside of the cluster; authority: the name that users know it by, with its port.
-
-    token: file with a token for it; authorities: file with the PEM of who signs its certificate, beside the public ones.
-    """
-
-    service: str
-    authority: str
-    token: Path
-    authorities: Path
-
-    def connect(self) -> http.client.HTTPSConnection:
-        """A connection of its own. Raises OSError (ssl.SSLError among them)."""
-        context = ssl.create_default_context()
-        if self.authorities.is_file():
-            context.load_verify_locations(cafile=str(self.authorities))
-        return _Named(self.service, self.authority.partition(":")[0], context)
-
-
-class _Named(http.client.HTTPSConnection):
-    """TLS to a server inside of the cluster by the name that it has outside."""
-
-    def __init__(self, service: str, name: str, context: ssl.SSLContext) -> None:
-        super().__init__(service, timeout=SECONDS, context=context)
-        self._name, self._tls = name, context
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
 
 
 def make_door(gateway: Gateway, port: int) -> ThreadingHTTPServer:
@@ -94,8 +60,7 @@ def _relay(asked: BaseHTTPRequestHandler, gateway: Gateway) -> None:
 def _headers(asked: BaseHTTPRequestHandler, gateway: Gateway) -> dict[str, str]:
     dropped = HOPS | {"host", "authorization", "cookie"}
     kept = {key: value for key, value in asked.headers.items() if key.lower() not in dropped}
-    # the kubelet renews the token
-    return {**kept, "Host": gateway.authority, "Authorization": f"Bearer {gateway.token.read_text().strip()}"}
+    return {**kept, **gateway.headers()}
 
 
 def _refuse(asked: BaseHTTPRequestHandler, text: str) -> None:

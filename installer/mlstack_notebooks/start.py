@@ -14,8 +14,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlstack_notebooks.door import Gateway, make_door
+from mlstack_notebooks.door import make_door
 from mlstack_notebooks.kube import Cluster, Kube
+from mlstack_pod.gateway import Gateway
 from mlstack_pod.kube import ACCOUNT, KubeError
 
 PORT, DOOR = 8888, 8899

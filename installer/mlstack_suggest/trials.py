@@ -38,7 +38,8 @@ def mark_stopped(trial: str, metrics: list[dict[str, str]], account: Path = ACCO
     """Adds the condition and what was observed to the trial's status. Raises OSError where the API server refuses or does
     not answer.
 
-    metrics: each with name, latest, min and max, none where nothing is known; account: the directory of the pod's token; server: the API server's address, the pod's own where it is empty.
+    metrics: each with name, latest, min and max, none where nothing is known; account: the directory of the pod's token;
+    server: the API server's address, the pod's own where it is empty.
     """
     base = server or f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
     space = (account / "namespace").read_text().strip()

@@ -46,6 +46,15 @@ class Workshop:
         choices = home_choices(self.release, name, Choice(version=version, params=params, enabled=True))
         return resolve(CATALOGUE, self.release, profile_of(self.release, name), choices=choices)
 
+    def offer(self, name: str, version: str, sample: str) -> Selection:
+        """The selection of a profile in which an entry's sample can run: the entry's own one where it can."""
+        choices = home_choices(self.release, name, Choice(version=version, enabled=True))
+        for profile in (profile_of(self.release, name), *self.release.spec.profiles):
+            selection = resolve(CATALOGUE, self.release, profile, choices=choices)
+            if sample in [one.metadata.name for _, one in selection.samples]:
+                return selection
+        raise LookupError(f"no profile has what sample {sample} needs")
+
     def render(self, name: str, version: str, facts: RenderFacts = FACTS, **params: Any) -> RenderedStack:
         """The entry's own part of a rendering of the whole selection."""
         return next(one for one in self.render_all(name, version, facts, **params) if one.name == name)

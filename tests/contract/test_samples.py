@@ -30,7 +30,7 @@ def runnable(obj: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def make(workshop: Workshop, stack: str, version: str, name: str, **params: Any) -> dict[str, Any]:
-    return sample_object(workshop.select(stack, version), name, params, FACTS)[0]
+    return sample_object(workshop.offer(stack, version, name), name, params, FACTS)[0]
 
 
 def the_sample(stack: str, version: str, name: str):
@@ -93,4 +93,4 @@ def test_wrong_parameters_are_named_all_at_once(workshop: Workshop, stack: str, 
         make(workshop, stack, version, name, **{declared: ["x"], declared + "x": 1})
     assert sorted(problem.code for problem in caught.value.problems) == ["config.bad-param", "config.unknown-param"]
     with pytest.raises(MlstackError, match="no sample"):
-        make(workshop, stack, version, name[:-1])
+        sample_object(workshop.select(stack, version), name[:-1], {}, FACTS)

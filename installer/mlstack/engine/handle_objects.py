@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import time
 
@@ -68,8 +69,10 @@ def _revision(kube: Kube, rid: ResourceId) -> str:
 
 
 def _trusting(obj: Object, bundle: str) -> Object:
-    """A copy whose webhooks, APIService or conversion trust the CA. bundle: PEM in base64."""
+    """A copy whose webhooks, APIService or conversion trust the CA, or a ConfigMap that holds it. bundle: PEM in base64."""
     trusting = copy.deepcopy(obj)
+    if trusting["kind"] == "ConfigMap":
+        trusting.setdefault("data", {})["ca.crt"] = base64.b64decode(bundle).decode()
     for hook in trusting.get("webhooks") or ():
         hook.setdefault("clientConfig", {})["caBundle"] = bundle
     spec = trusting.get("spec") or {}
