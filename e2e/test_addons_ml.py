@@ -211,6 +211,10 @@ def test_a_run_keeps_its_metric_and_its_file(platform: Platform, door: Browser, 
     listed = mlflow(door, key, "GET", f"{API}/artifacts/list", params={"run_id": info["run_id"]}).json()["files"]
     assert [(one["path"], one["file_size"]) for one in listed] == [("model.txt", 7)]
     assert mlflow(door, key, "GET", file).content == b"weights"
+    able = mlflow(door, key, "GET", "/mlflow/api/3.0/mlflow/server-info").json()
+    assert not [name for name, on in able.items() if "multipart" in name and on], (
+        "programs do not reach the store itself"
+    )
     stored = platform.minio().get_object("mlflow", f"{place}/model.txt")
     assert stored.read() == b"weights"
     stored.close()
