@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -133,6 +134,65 @@ def test_without_a_digest_no_registry_is_asked(world: World) -> None:
     assert "no digest is pinned for amd64" in backends.source_of(REF)[1]
     assert world.obtain(backends) == "build"
     assert client.probes == []
+
+
+class Tagged(FakeRegistry):
+    """A registry that has the world's image under its tag, too."""
+
+    def __init__(self, world: World, tag: str, architecture: str = "amd64") -> None:
+        entry = {"digest": world.digest, "platform": {"os": "linux", "architecture": architecture}}
+        super().__init__({**world.remote, tag: json.dumps({"manifests": [entry]}).encode()})
+
+
+def published(world: World) -> ImageContext:
+    return replace(world.context(), image=Image(ref=REF))
+
+
+def test_an_image_that_nobody_builds_or_pins_is_what_its_tag_was_the_first_time(world: World) -> None:
+    client = Tagged(world, "1")
+    backends = world.backends(published(world), client)
+    assert backends.lacking(REF) == ""
+    assert backends.source_of(REF) == (ImageSource.REGISTRY, "its registry answers")
+    assert world.obtain(backends) == "registry"
+    record = backends.cached(REF)
+    assert record and record.digest == world.digest
+    client.blobs["1"] = b"something else"
+    again = world.backends(published(world), FakeRegistry(refuse="unreachable"))
+    assert world.obtain(again) == "registry" and again.cached(REF) == record
+    assert again.lacking(REF) == "", "it is in the store"
+    assert record.digest and world.backends(published(world), client, source=ImageSource.BUNDLE).cached(REF) is None
+
+
+def test_an_image_that_is_not_published_for_this_machine_says_so(world: World) -> None:
+    backends = world.backends(published(world), Tagged(world, "1", "arm64"), source=ImageSource.REGISTRY)
+    with pytest.raises(MlstackError, match="not published for amd64") as caught:
+        world.obtain(backends)
+    assert caught.value.code == "registry.no-architecture" and "arm64" in caught.value.why
+
+
+def test_a_tag_whose_content_is_other_than_its_digest_is_refused(world: World) -> None:
+    client = Tagged(world, "1")
+    client.blobs[world.digest] = client.blobs[world.digest].replace(b"layers", b"Layers")
+    with pytest.raises(MlstackError) as caught:
+        world.obtain(world.backends(published(world), client))
+    assert caught.value.code == "download.hash-mismatch"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("auto", "no registry: quay.io: unreachable; no bundle: .*; no build: it has no recipe"),
+        ("registry", "no registry: quay.io: unreachable"),
+        ("bundle", "no bundle: "),
+        ("build", "no build: it has no recipe"),
+    ],
+)
+def test_why_nothing_in_force_has_an_image_is_told(world: World, source: str, why: str) -> None:
+    backends = world.backends(published(world), source=ImageSource(source))
+    assert re.fullmatch(why + (".*" if why.endswith(" ") else ""), backends.lacking(REF))
+    bundled = world.backends(published(world), source=ImageSource(source), bundles=[world.bundle()])
+    assert (bundled.lacking(REF) == "") == (source in ("auto", "bundle"))
+    assert world.backends(world.context(), source=ImageSource.BUILD).lacking(REF) == ""
 
 
 def test_a_pull_that_fails_after_the_probe_falls_back_with_one_line(world: World) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from pydantic import ValidationError
 
 from mlstack.core.catalogue import Entry
 from mlstack.core.errors import MlstackError, Place, Problems
+from mlstack.core.model import ImageSource
 from mlstack.core.releasefile import Release
 from mlstack.core.resolve import Choice, profile_of, resolve
 from mlstack.core.stackfile import Stack
@@ -260,3 +262,69 @@ def test_what_is_in_no_profile_is_at_home_beside_the_most_stacks() -> None:
     assert profile_of(release, "extra") == "full"
     assert profile_of(release, "base") == "minimal"
     assert profile_of(release, "new") == "minimal", "what the release does not know yet needs nothing of it"
+
+
+PULLED = [{"ref": "ghcr.io/team/new:2.0.0"}]
+SHELVES = Shelf(
+    [
+        *SHELF.documents,
+        stack("store", "3.0.0", provides=["objects"], requires=["volumes"], availability="registry", images=PULLED),
+        stack("loose", kind="Addon"),
+        stack("loose", "2.0.0", kind="Addon", availability="registry", images=PULLED),
+        stack("rare", kind="Addon", availability="registry", images=PULLED),
+        stack("picky", kind="Addon", beside={"flow": ">=1.5,<2", "absent": "<1"}),
+    ]
+)
+
+
+def chosen(source: ImageSource = ImageSource.AUTO, **choices) -> dict[str, str]:
+    stacks = resolve(SHELVES, RELEASE, choices=choices, source=source).stacks
+    return {one.entry.name: one.entry.version for one in stacks}
+
+
+def test_a_version_that_only_a_registry_has_is_taken_by_name_only() -> None:
+    assert chosen()["store"] == "1.0.0"
+    assert chosen(loose=Choice(enabled=True))["loose"] == "1.0.0", "the newest that can be built"
+    assert chosen(store=Choice(version="3.0.0"))["store"] == "3.0.0"
+    assert chosen(rare=Choice(enabled=True))["rare"] == "1.0.0", "there is no other, and it was asked for"
+
+
+@pytest.mark.parametrize("source", [ImageSource.AUTO, ImageSource.REGISTRY, ImageSource.BUNDLE])
+def test_a_registry_or_a_bundle_may_have_it_so_nothing_is_refused_unasked(source: ImageSource) -> None:
+    assert chosen(source, store=Choice(version="3.0.0"))["store"] == "3.0.0"
+
+
+def test_a_version_that_only_a_registry_has_is_refused_where_all_is_built() -> None:
+    place = Place("mlstack.yaml", 3, path="stacks.store")
+    with pytest.raises(Problems) as caught:
+        chosen(ImageSource.BUILD, store=Choice(version="3.0.0", place=place))
+    (one,) = caught.value.problems
+    assert one.code == "config.registry-only" and one.place == place
+    assert one.what == "images of stack store 3.0.0 can be had from a registry only"
+    assert "ghcr.io/team/new:2.0.0 cannot be built; artifacts.source is build" in one.why
+    assert "artifacts.source to auto or registry where ghcr.io" in one.remedy
+    assert chosen(ImageSource.BUILD)["store"] == "1.0.0"
+
+
+def test_a_version_that_does_not_go_with_another_is_refused() -> None:
+    with pytest.raises(Problems) as caught:
+        chosen(picky=Choice(enabled=True))
+    (one,) = caught.value.problems
+    assert one.code == "config.stack-version"
+    assert one.what == "stack picky 1.0.0 works with flow >=1.5,<2, not with 1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"images": PULLED}, "neither a recipe nor digests: give one, or say availability: registry"),
+        ({"availability": "registry"}, "an image that has no recipe"),
+        ({"availability": "registry", "images": [{"ref": "a.b/c:1", "build": {}}]}, "an image that has no recipe"),
+        ({"availability": "maybe"}, "'built' or 'registry'"),
+    ],
+)
+def test_a_stack_says_truly_how_its_images_can_be_had(spec: dict, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        stack("wrong", **spec)
+    digests = {"amd64": f"sha256:{'0' * 64}"}
+    assert stack("right", images=[{"ref": "a.b/c:1", "digests": digests}]).spec.availability == "built"

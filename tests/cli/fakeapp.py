@@ -346,12 +346,24 @@ class FakeApp:
     def stacks(self):
         self._called("stacks")
         return [
-            StackInfo(name="minio", version="1", versions=("1", "0.9"), summary="Objects", enabled=True, params=PARAMS)
+            StackInfo(
+                name="minio",
+                version="1",
+                versions=("1", "0.9", "2"),
+                registry_only=("2",),
+                summary="Objects",
+                enabled=True,
+                params=PARAMS,
+            )
         ]
 
     def addons(self):
         self._called("addons")
-        return [StackInfo(name="grafana", version="12", versions=("12",), summary="Charts", enabled=False)]
+        return [
+            StackInfo(
+                name="grafana", version="12", versions=("12",), summary="Charts", enabled=False, registry_only=("12",)
+            )
+        ]
 
     def set_addon(self, name, enabled):
         self._called("addon", name, enabled)

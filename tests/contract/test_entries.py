@@ -15,6 +15,7 @@ from mlstack.core.context import NetworkFacts, ProviderFacts
 from mlstack.core.desired import RenderedStack
 from mlstack.core.golden import golden_files
 from mlstack.core.model import LABEL_INSTANCE, LABEL_STACK
+from mlstack.core.resolve import Chosen
 
 OTHER_FACTS = {
     "existing cluster": replace(
@@ -51,6 +52,27 @@ def test_golden_output_is_current(workshop: Workshop, entry: Entry) -> None:
     directory = ROOT / entry.directory / "golden"
     found = {path.name: path.read_text() for path in directory.iterdir()} if directory.is_dir() else {}
     assert found == wanted, "run: mlstack dev golden (and look at what changed)"
+
+
+@pytest.mark.parametrize("name", ["notebooks", "kubeflow-pipelines"])
+def test_golden_output_is_the_same_whatever_code_is_in_images(workshop: Workshop, name: str) -> None:
+    """Also where what is rendered is hashed: a ConfigMap may hold an image's reference, and pods a hash of the ConfigMap."""
+    selection = workshop.select(name, CATALOGUE.versions(name)[0])
+
+    def later(chosen: Chosen) -> Chosen:
+        document = chosen.entry.document
+        images = [
+            one.model_copy(update={"ref": f"{one.ref.rpartition('-')[0]}-0123456789ab"})
+            if one.build and one.build.packages
+            else one
+            for one in document.spec.images
+        ]
+        assert chosen.entry.name != name or images != document.spec.images
+        spec = document.spec.model_copy(update={"images": images})
+        return replace(chosen, entry=replace(chosen.entry, document=document.model_copy(update={"spec": spec})))
+
+    changed = replace(selection, stacks=tuple(later(one) for one in selection.stacks))
+    assert golden_files(workshop.renderer, changed, name) == golden_files(workshop.renderer, selection, name)
 
 
 def test_every_param_changes_the_output_at_each_of_its_values(workshop: Workshop, entry: Entry) -> None:

@@ -8,6 +8,7 @@ import re
 from contract_data import CATALOGUE, ROOT, Workshop, variations
 
 from mlstack.core.catalogue import Entry
+from mlstack.core.fitting import from_registry_only
 from mlstack.core.kinds import containers, pod_template
 from mlstack.core.recipe import Build
 
@@ -28,8 +29,10 @@ def test_every_image_used_is_listed_with_a_digest_or_a_recipe(workshop: Workshop
     for params in [{}, *variations(entry.document.spec.params)]:
         used = used_images(workshop.render(entry.name, entry.version, **params).objects)
         assert used <= listed.keys(), params
+    published = from_registry_only(entry)
     for image in listed.values():
-        assert image.build or image.digests, image.ref
+        assert image.build or image.digests or published, image.ref
+        assert image.build or not image.ref.startswith("mlstack.local/"), f"{image.ref}: nobody publishes it"
 
 
 def test_every_listed_image_is_used(workshop: Workshop, entry: Entry) -> None:

@@ -6,12 +6,15 @@ import time
 from dataclasses import replace
 
 import pytest
-from contract_data import CATALOGUE, FACTS, RELEASES, Workshop
+from contract_data import CATALOGUE, ENTRIES, FACTS, RELEASES, Workshop
 
 from mlstack.core.budget import Requests, of_budget, quantity
+from mlstack.core.errors import Problems
+from mlstack.core.fitting import from_registry_only
+from mlstack.core.model import ImageSource
 from mlstack.core.people import People, Profile
-from mlstack.core.resolve import Choice, resolve
-from mlstack.core.versions import numbers
+from mlstack.core.resolve import Choice, home_choices, profile_of, resolve
+from mlstack.core.versions import numbers, satisfies
 
 pytestmark = pytest.mark.parametrize("name", RELEASES)
 
@@ -26,6 +29,34 @@ def test_names_what_the_catalogue_has(name: str) -> None:
     assert spec.node in CATALOGUE.nodes()
     assert CATALOGUE.node(spec.node).spec.kubernetes == spec.kubernetes
     assert numbers(spec.kubernetes)
+
+
+def test_chooses_nothing_that_only_a_registry_has(name: str) -> None:
+    """Such a version was never run here, so it is no part of a tested set; who wants it says so."""
+    spec = CATALOGUE.release(name).spec
+    known = [(stack, one) for stack, versions in spec.versions.items() for one in versions]
+    chosen = [*spec.stacks.items(), *spec.addons.items(), *known]
+    assert [pair for pair in chosen if from_registry_only(CATALOGUE.entry(*pair))] == []
+
+
+def test_what_only_a_registry_has_is_chosen_by_name_and_refused_where_all_is_built(name: str) -> None:
+    release = CATALOGUE.release(name)
+    for pair in [pair for pair in ENTRIES if from_registry_only(CATALOGUE.entry(*pair))]:
+        stack, version = pair
+        choices = home_choices(release, stack, Choice(version=version, enabled=True))
+        profile = profile_of(release, stack)
+        selection = resolve(CATALOGUE, release, profile, choices)
+        assert selection.named(stack).entry.version == version
+        with pytest.raises(Problems) as caught:
+            resolve(CATALOGUE, release, profile, choices, source=ImageSource.BUILD)
+        assert [one.code for one in caught.value.problems] == ["config.registry-only"]
+
+
+def test_versions_that_stacks_name_of_each_other_are_those_of_the_release(name: str) -> None:
+    spec = CATALOGUE.release(name).spec
+    for pair in ENTRIES:
+        for other, constraint in CATALOGUE.entry(*pair).document.spec.beside.items():
+            assert satisfies({**spec.stacks, **spec.addons}[other], constraint), pair
 
 
 def test_profiles_resolve_and_their_budgets_add_up(name: str) -> None:

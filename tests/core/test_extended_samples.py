@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from mlstack.core.catalogue import Entry
 from mlstack.core.resolve import Chosen, Selection
-from mlstack.core.sample import extended, samples_of
+from mlstack.core.sample import extended, samples_of, stands_on
 from mlstack.core.samplefile import Sample
 from mlstack.core.stackfile import Stack
 
@@ -83,3 +84,13 @@ def test_a_sample_is_offered_where_what_it_needs_is_there() -> None:
     assert list(samples_of(Selection("r", "p", "1", (own,)))) == ["plain"]
     trainer = chosen("trainer", ["training"])
     assert list(samples_of(Selection("r", "p", "1", (trainer, own)))) == ["plain", "both"]
+
+
+def test_a_sample_stands_on_its_stack_on_what_it_asks_for_and_on_what_these_require() -> None:
+    disk, other = chosen("disk", ["volumes"]), chosen("other", [])
+    store = replace(chosen("store", ["objects"]), requires=("disk",))
+    trainer = replace(chosen("trainer", ["training"]), requires=("store",))
+    own = chosen("tuner", [], sample("plain"), sample("both", requires=["training"]))
+    selection = Selection("r", "p", "1", (disk, other, store, trainer, own))
+    assert stands_on(selection, "plain") == {"tuner"}
+    assert stands_on(selection, "both") == {"tuner", "trainer", "store", "disk"}

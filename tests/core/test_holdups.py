@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlstack.core.holdups import holdups, remedy
+from mlstack.core.holdups import ailing, holdups, remedy
 
 BEGAN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 
@@ -70,6 +70,33 @@ def test_what_cannot_even_make_its_pods_is_told_by_its_newest_warning() -> None:
     (found,) = holdups([], events, "run-1", BEGAN)
     assert found.resource == "Job/ann/run-1-node-0"
     assert "requested: pods=2" in found.reason and "quota" in found.remedy
+
+
+def test_what_controllers_try_again_at_once_is_no_news() -> None:
+    gone = warning("Trial", "run-1-x", 'Failed to reconcile: jobs.batch "run-1-x" not found', 3, "ReconcileError")
+    beaten = warning("Job", "run-1-y", "Operation cannot be fulfilled on jobs.batch: the object has been modified", 3)
+    assert holdups([], [gone, beaten], "run-1", BEGAN) == []
+
+
+def test_parts_of_the_platform_that_are_down_are_told_with_their_stack() -> None:
+    def workload(name: str, stack: str, replicas: int | None, ready: int) -> dict[str, Any]:
+        spec = {} if replicas is None else {"replicas": replicas}
+        metadata = {"name": name, "namespace": stack, "labels": {"mlstack.dev/stack": stack}}
+        status = {"readyReplicas": ready} if ready else {}
+        return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec, "status": status}
+
+    workloads = [
+        workload("db", "mysql", 1, 0),
+        workload("store", "minio", 0, 0),
+        workload("fine", "minio", 2, 1),
+        workload("default", "minio", None, 0),
+        workload("asleep", "notebooks", 0, 0),
+    ]
+    found = {one.resource: one for one in ailing(workloads, {"mysql", "minio"})}
+    assert found.keys() == {"StatefulSet/mysql/db", "StatefulSet/minio/store", "StatefulSet/minio/default"}
+    assert "none of its pods" in found["StatefulSet/mysql/db"].reason
+    assert "scaled to no pod" in found["StatefulSet/minio/store"].reason
+    assert "mlstack logs mysql" in found["StatefulSet/mysql/db"].remedy
 
 
 def test_events_of_every_age_are_understood() -> None:

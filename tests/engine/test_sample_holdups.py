@@ -7,18 +7,27 @@ from typing import Any
 
 import pytest
 
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.events import Message
 from mlstack.core.ports import ApiResource
 from mlstack.core.samplekind import Started
 from mlstack.engine import sampleholdups
 from mlstack.engine.sampleholdups import HoldupTeller
+from mlstack.engine.samples import SampleRunner
 
 RUN = Started("w-1", "ann", "argoproj.io/v1alpha1", "Workflow", pods="workflow=w-1")
 STATE = {"waiting": {"reason": "ErrImagePull", "message": "nobody has it"}}
 POD = {
     "metadata": {"name": "w-1-a", "namespace": "ann"},
     "status": {"phase": "Pending", "containerStatuses": [{"name": "main", "state": STATE}]},
+}
+
+
+DATABASE = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "metadata": {"name": "mysql", "namespace": "mysql", "labels": {"mlstack.dev/stack": "mysql"}},
+    "spec": {"replicas": 1},
 }
 
 
@@ -31,6 +40,9 @@ class Cluster:
         return ApiResource(api_version, kind, kind.lower() + "s", True)
 
     def list(self, resource: ApiResource, selector: str = "", namespace: str = "") -> list[dict[str, Any]]:
+        if resource.kind in ("Deployment", "StatefulSet"):
+            assert (namespace, selector) == ("", "mlstack.dev/stack in (minio,mysql)")
+            return [DATABASE] if resource.kind == "StatefulSet" else []
         assert namespace == "ann"
         if self.fails:
             self.fails -= 1
@@ -70,3 +82,36 @@ def test_nobody_is_asked_while_there_is_news(telling, monkeypatch) -> None:
     teller.start()
     assert not cluster.asked.acquire(timeout=0.3)
     assert events == []
+
+
+def test_parts_that_the_run_stands_on_are_looked_at_too(telling, monkeypatch) -> None:
+    monkeypatch.setattr(sampleholdups, "QUIET", 0.0)
+    cluster, events, _ = telling
+    teller = HoldupTeller(cluster, events.append, RUN, lambda: "w-1", ("mysql", "minio"))  # type: ignore[arg-type]
+    teller.start()
+    for _ in range(3):
+        assert cluster.asked.acquire(timeout=20)
+    teller.end()
+    first, second = events
+    assert first.text.startswith("StatefulSet/mysql/mysql waits: none of its pods is ready; ")
+    assert second.text.startswith("Pod/ann/w-1-a waits")
+
+
+class Refusing:
+    """A kind of sample whose service does not answer, or refuses what is asked."""
+
+    def __init__(self, code: ExitCode) -> None:
+        self.code = code
+
+    def start(self, _obj: dict[str, Any]) -> Started:
+        raise MlstackError("sample.refused", "the API does not answer", exit_code=self.code)
+
+
+@pytest.mark.parametrize(("code", "told"), [(ExitCode.FAILED, 1), (ExitCode.USAGE, 0)])
+def test_what_cannot_start_says_which_part_is_down(code, told) -> None:
+    events: list[Message] = []
+    ground = ("mysql", "minio")
+    runner = SampleRunner(Cluster(), Refusing(code), events.append, lambda: False, ground)  # type: ignore[arg-type]
+    with pytest.raises(MlstackError, match="does not answer"):
+        runner.run("s", {}, {}, watch=True)
+    assert [one.text.partition(":")[0] for one in events] == ["StatefulSet/mysql/mysql"] * told

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlstack.app import choices, observing, unchanged
 from mlstack.app.clearing import clear, forget_traces, others, unmade
 from mlstack.app.identity import issuer_problems
 from mlstack.app.naming import tell_unresolved
+from mlstack.app.published import published_problems
 from mlstack.app.settling import look_at_engine, settle
 from mlstack.app.target import VOLUMES, wanted
 from mlstack.core.actions import Plan, Report, RunPlaybook
@@ -60,7 +61,9 @@ def show_plan(session: Session, command: str) -> Plan:
     cluster = observing.observe_cluster(session)
     kube = session.connect() if cluster.state is ClusterState.RUNNING else None
     try:
-        return make_plan(session, command, kube, cluster)[0]
+        plan = make_plan(session, command, kube, cluster)[0]
+        refused = published_problems(session) if command == "up" and plan.actions else []
+        return replace(plan, notes=(*plan.notes, *(f"up refuses: {one.what} ({one.why})" for one in refused)))
     finally:
         if kube is not None:
             kube.close()
@@ -184,7 +187,7 @@ def _preflight(session: Session, plan: Plan, facts: Facts) -> None:
     else:
         problems = list(session.provider.preflight(session.spec))
     if plan.actions:
-        problems += issuer_problems(session)
+        problems += [*issuer_problems(session), *published_problems(session)]
     if problems:
         what = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise Problems("preflight.failed", f"{what} found before anything was changed", problems, ExitCode.PREFLIGHT)

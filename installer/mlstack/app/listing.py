@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from mlstack import __version__
+from mlstack.core.fitting import from_registry_only
 from mlstack.core.results import ParamInfo, SampleInfo, StackInfo, VersionInfo
 from mlstack.core.sample import samples_of
 from mlstack.core.stackfile import Param
@@ -70,6 +71,12 @@ def stack_infos(session: Session, *, addons: bool) -> list[StackInfo]:
     return infos
 
 
+def _registry_only(session: Session, entry: Entry) -> tuple[str, ...]:
+    versions = session.catalogue.versions(entry.name)
+    entries = [entry if one == entry.version else session.catalogue.entry(entry.name, one) for one in versions]
+    return tuple(one.version for one in entries if from_registry_only(one))
+
+
 def _info(session: Session, entry: Entry, enabled: bool, values: Mapping[str, Any]) -> StackInfo:
     spec, metadata = entry.document.spec, entry.document.metadata
     return StackInfo(
@@ -78,6 +85,7 @@ def _info(session: Session, entry: Entry, enabled: bool, values: Mapping[str, An
         versions=tuple(session.catalogue.versions(entry.name)),
         summary=metadata.summary,
         enabled=enabled,
+        registry_only=_registry_only(session, entry),
         license=metadata.license,
         homepage=metadata.homepage,
         requires=tuple(spec.requires),

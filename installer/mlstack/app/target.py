@@ -43,7 +43,7 @@ def select(session: Session) -> Selection:
         for part, stacks in (("stacks", config.stacks), ("addons", config.addons))
         for name, stack in stacks.items()
     }
-    return resolve(session.catalogue, session.release, config.profile, choices)
+    return resolve(session.catalogue, session.release, config.profile, choices, source=config.artifacts.source)
 
 
 def _param_place(resolved: Resolved, part: str, name: str, param: str) -> Place:

@@ -19,7 +19,7 @@ from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.plan_services import first_password
 from mlstack.core.resolve import unknown
 from mlstack.core.results import Credential, SampleResult, StackStatus, TestReport
-from mlstack.core.sample import find_sample, sample_object
+from mlstack.core.sample import find_sample, sample_object, stands_on
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.observe import observe_objects
 from mlstack.engine.samplekinds import PipelineKind, ResourceKind, WorkflowKind
@@ -44,7 +44,9 @@ def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bo
         raise no_profile(profile, [one.name for one in session.people.profiles])
     with observing.reader(session) as kube:
         kind = sample_kind(session, kube, sample)
-        return SampleRunner(kube, kind, session.emit, session.cancelled).run(name, obj, sample.spec.results, watch)
+        ground = stands_on(session.selection, name)
+        runner = SampleRunner(kube, kind, session.emit, session.cancelled, ground)
+        return runner.run(name, obj, sample.spec.results, watch)
 
 
 def sample_kind(session: Session, kube: Kube, sample: Sample) -> SampleKind:

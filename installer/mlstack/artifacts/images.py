@@ -15,6 +15,7 @@ from mlstack.artifacts.registry import Registry
 from mlstack.artifacts.settings import ArtifactSettings
 from mlstack.artifacts.store import Entry, Store
 from mlstack.artifacts.tools import Tools
+from mlstack.artifacts.wording import because, unobtainable
 from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
 from mlstack.core.events import Emit, Message, StepProgress
 from mlstack.core.model import ImageRecord, ImageSource
@@ -50,18 +51,17 @@ class ImageBackends:
 
     def source_of(self, ref: str) -> tuple[ImageSource, str]:
         """Where ``ref`` would come from now and why, for ``plan``; asks each registry host at most once a run."""
-        context = self._context(ref)
         record = self.cached(ref)
         if record:
             return record.source, f"in the store ({record.source})"
-        wanted = self._settings.per_image.get(ref, self._settings.source)
-        reasons: list[str] = []
-        for source in self._order(wanted):
-            obstacle = self._obstacle(context, source)
-            if not obstacle:
-                return source, "; ".join([*reasons, _because(source, wanted)])
-            reasons.append(f"no {source}: {obstacle}")
-        return wanted, "; ".join(reasons)
+        wanted = self._wanted(ref)
+        source, obstacles = self._first(ref)
+        return source or wanted, "; ".join([*obstacles, *([because(source, wanted)] if source else [])])
+
+    def lacking(self, ref: str) -> str:
+        """Why nothing in force has an image that is not in the store, as far as can be told cheaply; empty where something has."""
+        source, obstacles = (None, []) if self.cached(ref) else self._first(ref)
+        return "" if source else "; ".join(obstacles)
 
     def cached(self, ref: str) -> ImageRecord | None:
         """The image if the store has it (sizes checked, content verified when it is used)."""
@@ -134,16 +134,32 @@ class ImageBackends:
 
     def _keys(self, context: ImageContext) -> list[str]:
         """Store keys under which the image may be: by its pinned digest, by its name in a bundle, by its recipe."""
-        wanted = self._settings.per_image.get(context.image.ref, self._settings.source)
+        wanted = self._wanted(context.image.ref)
         keys = []
         digest = context.image.digests.get(self._architecture)
         if digest and wanted in (ImageSource.AUTO, ImageSource.REGISTRY, ImageSource.BUNDLE):
             keys.append(_pinned_key(digest))
+        if _by_tag(context) and wanted in (ImageSource.AUTO, ImageSource.REGISTRY):
+            keys.append(self._tagged_key(context.image.ref))
         if wanted in (ImageSource.AUTO, ImageSource.BUNDLE):
             keys += [key for key in [self._bundles.key(context.image.ref)] if key]
         if context.image.build and wanted in (ImageSource.AUTO, ImageSource.BUILD):
             keys.append(self._builder.key(context))
         return keys
+
+    def _wanted(self, ref: str) -> ImageSource:
+        return self._settings.per_image.get(ref, self._settings.source)
+
+    def _first(self, ref: str) -> tuple[ImageSource | None, list[str]]:
+        """The first source that nothing speaks against, and what speaks against those before it."""
+        context = self._context(ref)
+        obstacles: list[str] = []
+        for source in self._order(self._wanted(ref)):
+            obstacle = self._obstacle(context, source)
+            if not obstacle:
+                return source, obstacles
+            obstacles.append(f"no {source}: {obstacle}")
+        return None, obstacles
 
     def _order(self, wanted: ImageSource) -> list[ImageSource]:
         if wanted is ImageSource.AUTO:
@@ -153,7 +169,7 @@ class ImageBackends:
     def _obstacle(self, context: ImageContext, source: ImageSource) -> str:
         """Why a source is of no use for an image, as far as can be told cheaply; empty when nothing speaks against it."""
         if source is ImageSource.REGISTRY:
-            if self._architecture not in context.image.digests:
+            if self._architecture not in context.image.digests and not _by_tag(context):
                 return f"no digest is pinned for {self._architecture}"
             places, silent = self._registry.reachable(context.image.ref)
             return "" if places else silent
@@ -168,7 +184,7 @@ class ImageBackends:
             entry = self.store.get(key)
             if entry:
                 return entry
-        wanted = self._settings.per_image.get(context.image.ref, self._settings.source)
+        wanted = self._wanted(context.image.ref)
         failures: list[tuple[ImageSource, MlstackError]] = []
         for source in self._order(wanted):
             obstacle = self._obstacle(context, source)
@@ -182,7 +198,7 @@ class ImageBackends:
                     raise
                 failures.append((source, error))
                 warn(f"{context.image.ref}: {source} failed ({error.why.splitlines()[0] if error.why else error.what})")
-        raise _unobtainable(context.image.ref, failures)
+        raise unobtainable(context.image.ref, failures)
 
     def _from(self, source: ImageSource, context: ImageContext, progress: Progress, cancelled: Cancelled) -> Entry:
         ref = context.image.ref
@@ -190,44 +206,31 @@ class ImageBackends:
             key = self._builder.key(context)
             with self.store.lock(f"image-{key}", cancelled):
                 return self.store.get(key) or self._builder.build(context, progress, cancelled)
-        digest = context.image.digests.get(self._architecture, "")
         if source is ImageSource.BUNDLE:
             return self._bundles.take(ref, progress, cancelled)
-        key = _pinned_key(digest)
+        digest = context.image.digests.get(self._architecture, "")
+        key = self._tagged_key(ref) if _by_tag(context) else _pinned_key(digest)
         with self.store.lock(f"image-{key}", cancelled):
-            return self.store.get(key) or self._registry.pull(ref, digest, key, progress, cancelled)
+            found = self.store.get(key)
+            return found or self._registry.pull(ref, digest or self._registry.tagged(ref), key, progress, cancelled)
+
+    def _tagged_key(self, ref: str) -> str:
+        return fingerprint("tagged", ref, self._architecture)
 
     def _preloaded(self, ref: str, progress: Progress, cancelled: Cancelled) -> StoredImage:
         entry = self._obtain(self._context(ref), progress, self.store.warn, cancelled)
         return StoredImage(ref, entry.digest)
 
 
+def _by_tag(context: ImageContext) -> bool:
+    """Whether an image is what its tag says where it is published: it has no recipe, and nobody has pinned it."""
+    return not context.image.build and not context.image.digests
+
+
 def _pinned_key(digest: str) -> str:
     return fingerprint("pinned", digest)
-
-
-def _because(source: ImageSource, wanted: ImageSource) -> str:
-    if wanted is not ImageSource.AUTO:
-        return "as configured (artifacts.source)"
-    return {
-        ImageSource.REGISTRY: "its registry answers and the digest is pinned",
-        ImageSource.BUNDLE: "a bundle has it",
-        ImageSource.BUILD: "built from released packages",
-    }[source]
 
 
 def _record(ref: str, entry: Entry) -> ImageRecord:
     source = ImageSource(str(entry.data.get("source", "build")))
     return ImageRecord(ref, entry.digest, entry.size, source, entry.key if source is ImageSource.BUILD else "")
-
-
-def _unobtainable(ref: str, failures: list[tuple[ImageSource, MlstackError]]) -> MlstackError:
-    last = failures[-1][1]
-    reasons = [f"{source}: {error.what}{f' ({error.why})' if error.why else ''}" for source, error in failures]
-    if last.code == "image.no-source":
-        remedy = "allow another source (artifacts.source), pin a digest or add a recipe, or connect to the registry"
-    else:
-        remedy = last.remedy
-    return MlstackError(
-        "image.unobtainable", f"No source has {ref}", why="\n".join(reasons), remedy=remedy, see=last.see
-    )

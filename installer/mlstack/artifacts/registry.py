@@ -142,6 +142,18 @@ class Registry:
             "registry.unavailable", f"{ref} could not be resolved", why="; ".join(reasons), remedy="check the network"
         )
 
+    def tagged(self, ref: str) -> str:
+        """The manifest digest that a tag has now for this architecture. Raises registry.*."""
+        found = self.resolve(ref)
+        if self._architecture not in found:
+            raise MlstackError(
+                "registry.no-architecture",
+                f"{ref} is not published for {self._architecture}",
+                why=f"the registry has it for {', '.join(sorted(found)) or 'none'}",
+                remedy="use a machine of that architecture, or another version of the stack",
+            )
+        return found[self._architecture]
+
     def _architectures(self, place: Place, raw: bytes) -> dict[str, str]:
         document = parse_document(raw)
         if document.get("mediaType") in INDEXES or "manifests" in document:

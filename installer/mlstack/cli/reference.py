@@ -198,7 +198,9 @@ def _stack(stack: Stack) -> str:
     facts = {
         "license": meta.license,
         "homepage": meta.homepage,
+        "images": "from a registry only" if spec.availability == "registry" else "",
         "requires": ", ".join(spec.requires),
+        "works with": ", ".join(f"{name} {constraint}" for name, constraint in spec.beside.items()),
         "provides": ", ".join(spec.provides),
         "namespace": spec.namespace,
         "endpoints": ", ".join(f"{endpoint.name} ({endpoint.scheme})" for endpoint in spec.endpoints),

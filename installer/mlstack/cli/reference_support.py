@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlstack.core.releasefile import Release
+from mlstack.core.stackfile import Stack
 from mlstack.core.supportfile import Support, System
 from mlstack.core.yamldoc import load, validate
 
@@ -20,7 +21,8 @@ def support_page(data: Path, note: str) -> str:
     shown = releases[-1]
     release = validate(Release, load(shown.read_text(encoding="utf-8"), str(shown.relative_to(data))))
     rows = [
-        _row(system, release) for system in sorted(support.systems, key=lambda one: (not one.stack, one.name.lower()))
+        _row(system, release, data)
+        for system in sorted(support.systems, key=lambda one: (not one.stack, one.name.lower()))
     ]
     return "\n".join(
         [
@@ -37,9 +39,19 @@ def support_page(data: Path, note: str) -> str:
     )
 
 
-def _row(system: System, release: Release) -> str:
+def _row(system: System, release: Release, data: Path) -> str:
     spec = release.spec
-    version = {**spec.stacks, **spec.addons}.get(system.stack, "")
+    version = system.version or {**spec.stacks, **spec.addons}.get(system.stack, "")
     here = f"`{system.stack}` {version}" if system.stack else "-"
+    if system.version and _stack(data, system).spec.availability == "registry":
+        here += ", images from a registry only"
     profiles = ", ".join(name for name, profile in spec.profiles.items() if system.stack in profile.stacks)
+    profiles = "" if system.version else profiles
     return f"| {system.name} | {here} | {profiles or '-'} | {system.verified or '-'} | {system.use or '-'} |"
+
+
+def _stack(data: Path, system: System) -> Stack:
+    """The document of a row that names a version; an OSError where the catalogue has no such one."""
+    file, addon = (data / part / system.stack / system.version / "stack.yaml" for part in ("stacks", "addons"))
+    file = addon if addon.is_file() else file
+    return validate(Stack, load(file.read_text(encoding="utf-8"), str(file)))

@@ -148,17 +148,27 @@ def credential_lines(found: Sequence[Credential]) -> list[str]:
 def stack_rows(found: Sequence[StackInfo]) -> list[str]:
     """``stack list`` and ``addon list``."""
     rows = [
-        (info.name, info.version, "on" if info.enabled else "off", info.installed or "-", info.summary)
+        (
+            info.name,
+            _version(info, info.version, "registry"),
+            "on" if info.enabled else "off",
+            info.installed or "-",
+            info.summary,
+        )
         for info in found
     ]
     return table(rows, ("NAME", "VERSION", "WANTED", "INSTALLED", "SUMMARY"))
 
 
+def _version(info: StackInfo, version: str, note: str = "images from a registry only") -> str:
+    return f"{version} ({note})" if version in info.registry_only else version
+
+
 def stack_lines(info: StackInfo) -> list[str]:
     """``stack show``."""
     rows = [
-        ("version", info.version),
-        ("other versions", ", ".join(version for version in info.versions if version != info.version) or "none"),
+        ("version", _version(info, info.version)),
+        ("other versions", ", ".join(_version(info, one) for one in info.versions if one != info.version) or "none"),
         ("wanted", "yes" if info.enabled else "no"),
         ("installed", info.installed or "no"),
         ("license", info.license),

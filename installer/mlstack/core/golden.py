@@ -10,12 +10,11 @@ from typing import Any
 
 import yaml
 
-from mlstack.core.catalogue import Entry
 from mlstack.core.context import ExternalFacts, RenderFacts
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.people import Member, People, Profile, User
 from mlstack.core.render import Renderer
-from mlstack.core.resolve import Selection
+from mlstack.core.resolve import Chosen, Selection
 from mlstack.core.routes import with_platform
 from mlstack.core.sample import fill_sample, stack_context
 
@@ -40,14 +39,15 @@ def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[st
 
     ``objects.STACK.PARAM-VALUE.yaml`` holds what is new or other at a value that some stack lists in its ``golden``.
     """
+    selection = replace(selection, stacks=tuple(map(_without_contents, selection.stacks)))
     facts = with_platform(selection, GOLDEN_FACTS)
     chosen = selection.named(name)
     own, upstream = _split(renderer, selection, name)
-    files = {"objects.yaml": _without_contents(dump(own), chosen.entry)}
+    files = {"objects.yaml": dump(own)}
     for variant, varied in _variants(selection):
         other = [obj for obj in _split(renderer, varied, name)[0] if obj not in own]
         if other:
-            files[f"objects.{variant}.yaml"] = _without_contents(dump(other), chosen.entry)
+            files[f"objects.{variant}.yaml"] = dump(other)
     if upstream:
         files["upstream.txt"] = "".join(f"{_line(obj)}\n" for obj in upstream)
     if chosen.entry.samples:
@@ -56,7 +56,7 @@ def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[st
             fill_sample(sample, context, {key: param.default for key, param in sample.spec.params.items()})
             for sample in chosen.entry.samples
         ]
-        files["samples.yaml"] = _without_contents(dump(samples), chosen.entry)
+        files["samples.yaml"] = dump(samples)
     return files
 
 
@@ -77,13 +77,30 @@ def _variants(selection: Selection) -> Iterator[tuple[str, Selection]]:
                 yield f"{chosen.entry.name}.{name}-{value}", replace(selection, stacks=stacks)
 
 
-def _without_contents(text: str, entry: Entry) -> str:
-    """The text without hashes of own packages, which would make every change of code a change of the reviewed output."""
-    for image in entry.document.spec.images:
-        if image.build and image.build.packages:
-            name, _, tag = image.ref.rpartition(":")
-            text = text.replace(image.ref, f"{name}:{tag[: tag.rfind('-') + 1]}content")
-    return text
+def _without_contents(chosen: Chosen) -> Chosen:
+    """The stack without hashes of own packages in its images' references, which would make every change of code a change of the
+    reviewed output. They go before anything is rendered, since what is rendered is hashed in turn (``mlstack.dev/config``)."""
+    entry = chosen.entry
+    masked = {
+        image.ref: f"{image.ref[: image.ref.rfind('-') + 1]}content"
+        for image in entry.document.spec.images
+        if image.build and image.build.packages
+    }
+    images = [one.model_copy(update={"ref": masked.get(one.ref, one.ref)}) for one in entry.document.spec.images]
+    spec = entry.document.spec.model_copy(update={"images": images})
+    samples = tuple(
+        one.model_copy(
+            update={
+                "spec": one.spec.model_copy(
+                    update={"image_refs": [masked.get(ref, ref) for ref in one.spec.image_refs]}
+                )
+            }
+        )
+        for one in entry.samples
+    )
+    return replace(
+        chosen, entry=replace(entry, document=entry.document.model_copy(update={"spec": spec}), samples=samples)
+    )
 
 
 def dump(objects: Sequence[Mapping[str, Any]]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mlstack.core.model import Object, ResourceId
+from mlstack.core.model import LABEL_STACK, Object, ResourceId
 from mlstack.core.pending import last_seen, pod_reason, short
 
 _RULES: tuple[tuple[str, str], ...] = (
@@ -40,6 +40,8 @@ _OTHERWISE = (
 )
 _USUAL = ("Unhealthy",)
 """Warnings that programs cause while they start."""
+_PASSING = re.compile(r"Operation cannot be fulfilled|Failed to reconcile: .* not found$")
+"""What controllers say when two of them were about the same object; they try again at once."""
 _NEWS = ("starting its containers", "running, not ready yet", "waits for a node")
 
 
@@ -88,6 +90,7 @@ def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator
         if (
             event.get("type") != "Warning"
             or event.get("reason") in _USUAL
+            or _PASSING.search(str(event.get("message", "")))
             or not str(about.get("name", "")).startswith(stem)
             or moment < since
         ):
@@ -101,6 +104,23 @@ def _of_events(events: Sequence[Object], stem: str, since: datetime) -> Iterator
         if found.resource not in newest or newest[found.resource][0] <= moment:
             newest[found.resource] = moment, found
     yield from (found for _, (_, found) in sorted(newest.items()))
+
+
+def ailing(workloads: Sequence[Object], stacks: Collection[str]) -> list[Holdup]:
+    """What of the platform's own parts does not work, of the stacks that a run stands on.
+
+    workloads: Deployments and StatefulSets with their status.
+    """
+    found = []
+    for obj in workloads:
+        stack = (obj["metadata"].get("labels") or {}).get(LABEL_STACK, "")
+        ready, wanted = int((obj.get("status") or {}).get("readyReplicas") or 0), obj["spec"].get("replicas", 1)
+        if stack in stacks and not ready:
+            reason = "it is scaled to no pod" if not wanted else "none of its pods is ready"
+            part = f"it is part of stack {stack}, which the run stands on"
+            todo = f"{part}: `mlstack up` puts it right, `mlstack logs {stack}` tells why"
+            found.append(Holdup(str(ResourceId.of(obj)), reason, todo))
+    return found
 
 
 def _holdup(obj: Object, reason: str) -> Holdup:

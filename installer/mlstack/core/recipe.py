@@ -184,7 +184,8 @@ class Build(Grown):
 class Image(Strict):
     """An image a stack uses. digests: architecture -> manifest digest for the registry backend, written by ``dev lock``.
 
-    build: how to make it where no registry answers. At least one of the two is needed.
+    build: how to make it where no registry answers. One with neither is taken by its tag, which only a stack that says
+    ``availability: registry`` may have; what its registry gave the first time is kept.
     ref: ends with ``{content}`` where the image holds own packages: whoever reads the document puts their hash there, so
     that a change of code is another image to every node and every pod template.
     """

@@ -11,10 +11,12 @@ from mlstack.core.alternatives import rivals
 from mlstack.core.brought import brought_by, missing_names, provides
 from mlstack.core.catalogue import Catalogue, Entry
 from mlstack.core.errors import ExitCode, MlstackError, Place, Problems, did_you_mean
+from mlstack.core.fitting import misfits, unnamed_version
+from mlstack.core.model import ImageSource
 from mlstack.core.releasefile import Release
 from mlstack.core.samplefile import Sample
 from mlstack.core.values import PlaceOf, check_values
-from mlstack.core.versions import newest, satisfies
+from mlstack.core.versions import newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,12 @@ def resolve(
     profile: str = "",
     choices: Mapping[str, Choice] | None = None,
     kubernetes: str = "",
+    source: ImageSource = ImageSource.AUTO,
 ) -> Selection:
     """The selection. Raises Problems (``config.stacks``) naming every unknown stack, version, parameter and unmet requirement.
 
-    choices: by stack or addon name; an addon is on when its choice says ``enabled``; kubernetes: empty takes the release's.
+    choices: by stack or addon name; an addon is on when its choice says ``enabled``; kubernetes: empty takes the release's;
+    source: where images may come from (``artifacts.source``).
     """
     choices = choices or {}
     problems: list[MlstackError] = []
@@ -95,7 +99,7 @@ def resolve(
         declared = entry.document.spec.params
         values, wrong = check_values(f"{kind} {entry.name}", declared, choice.params, choice.param_place)
         providers, missing = _providers(entry, entries, catalogue, choice, brought_by(entry, values))
-        problems += [*wrong, *missing, *_kubernetes(entry, version, choice)]
+        problems += [*wrong, *missing, *misfits(entry, entries, version, source, choice.place)]
         names = tuple(dict.fromkeys(providers.values()))
         chosen[entry.name] = Chosen(entry, values, names, providers)
     if problems:
@@ -167,7 +171,7 @@ def _entries(
         versions = catalogue.versions(name)
         choice = choices.get(name, Choice())
         given = choice.version or release.spec.stacks.get(name) or release.spec.addons.get(name)
-        version = given or (newest(versions) if versions else "")
+        version = given or (unnamed_version(catalogue, name) if versions else "")
         if version in versions:
             entries.append(catalogue.entry(name, version))
         elif not versions:
@@ -175,7 +179,8 @@ def _entries(
         else:
             error = unknown("version", version, versions, choice.place)
             problems.append(_retitled(error, f"stack {name} has no version '{version}'"))
-            entries.append(catalogue.entry(name, newest(versions)))  # so that those who require it do not complain too
+            # so that those who require it do not complain too
+            entries.append(catalogue.entry(name, unnamed_version(catalogue, name)))
     return entries
 
 
@@ -222,16 +227,6 @@ def _able(catalogue: Catalogue, need: str) -> list[str]:
     """Stacks of the catalogue that would meet a requirement; only read once something is wrong."""
     newest_entries = (catalogue.entry(name, newest(catalogue.versions(name))) for name in catalogue.names())
     return [entry.name for entry in newest_entries if provides(entry, need)]
-
-
-def _kubernetes(entry: Entry, version: str, choice: Choice) -> list[MlstackError]:
-    constraint = entry.document.spec.kubernetes
-    if satisfies(version, constraint):
-        return []
-    what = f"stack {entry.name} {entry.version} works with Kubernetes {constraint}, not with {version}"
-    return [
-        _unmet("config.kubernetes-version", what, "choose another version of the stack or the cluster", choice.place)
-    ]
 
 
 def _unmet(code: str, what: str, remedy: str, place: Place | None) -> MlstackError:

@@ -153,13 +153,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackInfo:
-    """A stack or addon of the catalogue. enabled: wanted by the configuration; installed: version in the cluster, if known."""
+    """A stack or addon of the catalogue. enabled: wanted by the configuration; installed: version in the cluster, if known;
+    registry_only: those of ``versions`` of which some images can be had from a registry only."""
 
     name: str
     version: str
     versions: tuple[str, ...]
     summary: str
     enabled: bool
+    registry_only: tuple[str, ...] = ()
     installed: str = ""
     license: str = ""
     homepage: str = ""

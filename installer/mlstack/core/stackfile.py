@@ -25,11 +25,8 @@ class Metadata(Strict):
 
 
 class Param(Strict):
-    """A declared parameter: drives validation, ``--help`` and the reference.
-
-    min/max bound integers and numbers; values lists what a string may be; pattern is a full-match regular expression.
-    examples: further valid values, which the contract tests render with.
-    """
+    """A declared parameter: drives validation, ``--help`` and the reference. min/max bound integers and numbers; values lists what
+    a string may be; pattern is a full-match regular expression; examples: further valid values, for the contract tests."""
 
     type: Literal["string", "integer", "number", "boolean", "quantity", "list"]
     default: Any
@@ -169,6 +166,11 @@ class StackSpec(Strict):
     """The body of a stack."""
 
     kubernetes: str
+    availability: Literal["built", "registry"] = "built"
+    """``registry``: some images can be had from where they are published only, so it is never chosen by itself, and refused where
+    nothing is taken from registries. ``built``: each image has a recipe or digests."""
+    beside: dict[str, str] = {}
+    """Stack -> constraint (``>=3.7,<4.1``) that its version meets wherever both are chosen."""
     requires: list[str] = []
     optional: list[str] = []
     """Capabilities it uses where some stack provides them: ``capability`` holds them then, and nothing otherwise."""
@@ -196,6 +198,15 @@ class StackSpec(Strict):
     samples: str = ""
     """Directory of sample documents (``kind: Sample``)."""
     budget: Budget
+
+    @model_validator(mode="after")
+    def _can_be_had_as_it_says(self) -> StackSpec:
+        bare = next((image.ref for image in self.images if not image.build and not image.digests), "")
+        if self.availability == "built" and bare:
+            raise ValueError(f"{bare} has neither a recipe nor digests: give one, or say availability: registry")
+        if self.availability == "registry" and all(image.build for image in self.images):
+            raise ValueError("availability: registry is for a stack with an image that has no recipe")
+        return self
 
 
 class Stack(Strict):

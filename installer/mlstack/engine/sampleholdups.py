@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Emit, Message
-from mlstack.core.holdups import holdups
+from mlstack.core.holdups import Holdup, ailing, holdups
+from mlstack.core.model import LABEL_STACK
 from mlstack.core.ports import Kube
 from mlstack.core.samplekind import Started
 
@@ -19,11 +20,24 @@ LOOK = 5.0
 """Seconds between such questions."""
 
 
-class HoldupTeller:
-    """Looks while a sample runs. name: how the names of its objects begin, once that is known."""
+def out_of_order(kube: Kube, ground: Collection[str]) -> list[Holdup]:
+    """What of these stacks does not work at the moment. Raises MlstackError."""
+    found = []
+    for kind in ("Deployment", "StatefulSet") if ground else ():
+        resource = kube.resource("apps/v1", kind)
+        assert resource, "every cluster serves it"  # noqa: S101
+        found += ailing(kube.list(resource, selector=f"{LABEL_STACK} in ({','.join(sorted(ground))})"), ground)
+    return found
 
-    def __init__(self, kube: Kube, emit: Emit, run: Started, name: Callable[[], str]) -> None:
-        self._kube, self._emit, self._run, self._name = kube, emit, run, name
+
+class HoldupTeller:
+    """Looks while a sample runs. name: how the names of its objects begin, once that is known; ground: the stacks that it
+    stands on, whose own parts are looked at too."""
+
+    def __init__(
+        self, kube: Kube, emit: Emit, run: Started, name: Callable[[], str], ground: Collection[str] = ()
+    ) -> None:
+        self._kube, self._emit, self._run, self._name, self._ground = kube, emit, run, name, ground
         self._ended = threading.Event()
         self._heard = time.monotonic()
         self._began = datetime.now(UTC)
@@ -57,7 +71,7 @@ class HoldupTeller:
         mine = self._kube.list(pods, namespace=space, selector=self._run.pods)
         stem = self._name()
         found = holdups(mine, self._kube.list(events, namespace=space), stem, self._began) if stem or mine else []
-        for one in found:
+        for one in [*out_of_order(self._kube, self._ground), *found]:
             # a reason may name a pod that is new with every try
             if (one.resource, one.remedy) not in self._told and not self._ended.is_set():
                 self._told.add((one.resource, one.remedy))

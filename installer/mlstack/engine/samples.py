@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-from mlstack.core.errors import MlstackError
+from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.events import Emit, Event, LogLine, Message, SampleStep
 from mlstack.core.holdups import with_remedy
 from mlstack.core.model import Object
 from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
 from mlstack.core.samplekind import SampleKind, Started
-from mlstack.engine.sampleholdups import HoldupTeller
+from mlstack.engine.sampleholdups import HoldupTeller, out_of_order
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
@@ -26,13 +26,16 @@ LOG_SECONDS = 10.0
 
 
 class SampleRunner:
-    """Runs samples of one kind on one cluster."""
+    """Runs samples of one kind on one cluster. ground: the stacks that they stand on."""
 
-    def __init__(self, kube: Kube, kind: SampleKind, emit: Emit, cancelled: Cancelled) -> None:
+    def __init__(
+        self, kube: Kube, kind: SampleKind, emit: Emit, cancelled: Cancelled, ground: Collection[str] = ()
+    ) -> None:
         self._kube = kube
         self._kind = kind
         self._emit = emit
         self._cancelled = cancelled
+        self._ground = ground
 
     def run(self, sample: str, obj: Object, results: Mapping[str, str], watch: bool) -> SampleResult:
         """Starts the sample and, with ``watch``, follows it to its end.
@@ -40,7 +43,7 @@ class SampleRunner:
         Interrupting stops following; the sample goes on in the cluster. results: as the sample's kind reads them.
         Raises MlstackError sample.*, and what the kind's start raises.
         """
-        run = self._kind.start(obj)
+        run = self._start(obj)
         self._emit(Message(text=f"submitted {run.name} in namespace {run.namespace}"))
         began, state = time.monotonic(), run.object
         if watch:
@@ -57,13 +60,27 @@ class SampleRunner:
             artifacts=places,
         )
 
+    def _start(self, obj: Object) -> Started:
+        """What cannot be started because a part of the platform is down says so first."""
+        try:
+            return self._kind.start(obj)
+        except MlstackError as error:
+            if error.exit_code is not ExitCode.USAGE:
+                for one in out_of_order(self._kube, self._ground):
+                    self._emit(Message(text=f"{one.resource}: {one.reason}; {one.remedy}", level="warning"))
+            raise
+
     def _follow(self, run: Started) -> Object:
         """The watched object as it is at the end."""
         resource = self._kube.resource(run.api_version, run.kind)
         assert resource is not None, "a kind starts only what is served"  # noqa: S101
         ended, state = threading.Event(), run.object
         waiting = HoldupTeller(
-            self._kube, self._emit, run, lambda: str((state.get("metadata") or {}).get("name") or "")
+            self._kube,
+            self._emit,
+            run,
+            lambda: str((state.get("metadata") or {}).get("name") or ""),
+            self._ground,
         )
 
         def emit(event: Event) -> None:

@@ -1,0 +1,30 @@
+"""What is said of where an image comes from: why a source is taken, and that none has it."""
+
+from __future__ import annotations
+
+from mlstack.core.errors import MlstackError
+from mlstack.core.model import ImageSource
+
+
+def because(source: ImageSource, wanted: ImageSource) -> str:
+    """Why this source. wanted: the one that is configured for the image."""
+    if wanted is not ImageSource.AUTO:
+        return "as configured (artifacts.source)"
+    return {
+        ImageSource.REGISTRY: "its registry answers",
+        ImageSource.BUNDLE: "a bundle has it",
+        ImageSource.BUILD: "built from released packages",
+    }[source]
+
+
+def unobtainable(ref: str, failures: list[tuple[ImageSource, MlstackError]]) -> MlstackError:
+    """The error for an image after every source failed."""
+    last = failures[-1][1]
+    reasons = [f"{source}: {error.what}{f' ({error.why})' if error.why else ''}" for source, error in failures]
+    if last.code == "image.no-source":
+        remedy = "allow another source (artifacts.source), pin a digest or add a recipe, or connect to the registry"
+    else:
+        remedy = last.remedy
+    return MlstackError(
+        "image.unobtainable", f"No source has {ref}", why="\n".join(reasons), remedy=remedy, see=last.see
+    )
