@@ -11,7 +11,7 @@ from mlstack.core.catalogue import Entry
 from mlstack.core.errors import MlstackError, Place, Problems
 from mlstack.core.model import ImageSource
 from mlstack.core.releasefile import Release
-from mlstack.core.resolve import Choice, resolve
+from mlstack.core.resolve import Choice, profile_of, resolve
 from mlstack.core.stackfile import Stack
 from mlstack.core.versions import newest, satisfies
 
@@ -248,6 +248,20 @@ def test_a_wrong_value_is_told_and_brings_nothing() -> None:
 def test_a_stack_with_what_it_brings_there_already_takes_that() -> None:
     zero = bring(mode="zero", also={"scaler": Choice(enabled=True)})
     assert [one.entry.name for one in zero.stacks].count("scaler") == 1
+
+
+def test_what_is_in_no_profile_is_at_home_beside_the_most_stacks() -> None:
+    """An addon may need what only the fullest profile has."""
+    body = RELEASE.model_dump(mode="json", by_alias=True)
+    small = {**body["spec"]["profiles"]["minimal"], "stacks": ["base"]}
+    body["spec"] |= {
+        "addons": {"extra": "1.0.0"},
+        "profiles": {"minimal": small, "full": body["spec"]["profiles"]["minimal"]},
+    }
+    release = Release.model_validate(body)
+    assert profile_of(release, "extra") == "full"
+    assert profile_of(release, "base") == "minimal"
+    assert profile_of(release, "new") == "minimal", "what the release does not know yet needs nothing of it"
 
 
 PULLED = [{"ref": "ghcr.io/team/new:2.0.0"}]

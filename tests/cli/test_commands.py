@@ -121,7 +121,7 @@ def test_verify_wants_to_know_what(mlstack):
 
 
 def test_every_command_is_tried():
-    tried = {case.line.split()[0] for case in CASES} | {"support-bundle", "completion", "config"}
+    tried = {case.line.split()[0] for case in CASES} | {"support-bundle", "completion", "config", "migrate"}
     assert tried == set(modules())
 
 

@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Other": {
         "version": ("version", "Show versions."),
+        "migrate": ("migrate", "Print TrainJobs for jobs of the first training operator."),
         "completion": ("completion", "Print the completion script of a shell."),
         "dev": ("dev", "Make and maintain stacks (for developers)."),
     },

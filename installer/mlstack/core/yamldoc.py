@@ -14,12 +14,13 @@ from mlstack.core.yamltree import Document, Loader, compose, convert, dotted
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Document", "dotted", "examine", "load", "load_objects", "validate", "validate_items"]
+__all__ = ["Document", "dotted", "examine", "examine_all", "load", "load_objects", "validate", "validate_items"]
 
 SIZE_LIMIT = 4 * 1024 * 1024
 """Characters of a document; a larger file is no configuration."""
 M = TypeVar("M", bound="BaseModel")
 _TOP_KEY = re.compile(r"[A-Za-z0-9_\"'][^#]*?:(?:\s|$)")
+_MARKER = re.compile(r"---(?:\s|$)")
 _TABBED = re.compile(r"^[ ]*\t[\t ]*(?=[^\s#])")
 
 
@@ -49,6 +50,17 @@ def examine(text: str, file: str = "") -> Document:
         return _examine_broken(text, file, error)
     data, problems = convert(root, file)
     return Document(data, file, root, tuple(problems))
+
+
+def examine_all(text: str, file: str = "") -> list[Document]:
+    """As ``examine`` for every document of a stream, each on its own; those without content are left out."""
+    lines = text.split("\n")
+    starts = [0, *(index for index, line in enumerate(lines) if index and _MARKER.match(line))]
+    ends = [*starts[1:], len(lines)]
+    # blank lines instead of what was before keep the line numbers
+    parts = ("\n" * start + "\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True))
+    found = (examine(part, file) for part in parts)
+    return [one for one in found if one.problems or one.data is not None]
 
 
 def load_objects(text: str, file: str = "") -> list[Any]:
