@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import re
 from typing import Any
@@ -84,7 +86,13 @@ def test_results_name_outputs_that_a_step_makes(workshop: Workshop, stack: str, 
 def test_python_steps_compile(workshop: Workshop, stack: str, version: str, name: str) -> None:
     for container in runnable(make(workshop, stack, version, name)):
         if container["command"] == ["python3"]:
-            compile(container["source"], name, "exec")
+            tree = ast.parse(container["source"], name)
+            # of our own packages in the step's image; other imports are the image's
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("mlstack_"):
+                    module = importlib.import_module(str(node.module))
+                    for one in node.names:
+                        assert getattr(module, one.name).__module__ == node.module, f"{one.name} is of another module"
 
 
 def test_wrong_parameters_are_named_all_at_once(workshop: Workshop, stack: str, version: str, name: str) -> None:
