@@ -22,7 +22,8 @@ FOLLOWED = [
 
 @pytest.mark.parametrize(("stack", "version", "sample"), FOLLOWED, ids=[one[2].metadata.name for one in FOLLOWED])
 def test_a_followed_kind_is_called_in_paths_as_its_definition_says(stack: str, version: str, sample: Any) -> None:
-    listed = (ROOT / "stacks" / stack / version / "golden" / "upstream.txt").read_text()
+    (place,) = (each for each in ("stacks", "addons") if (ROOT / each / stack).is_dir())
+    listed = (ROOT / place / stack / version / "golden" / "upstream.txt").read_text()
     group = sample.spec.object["apiVersion"].partition("/")[0]
     assert f"CustomResourceDefinition/{sample.spec.follow.resource}.{group} " in listed
 
