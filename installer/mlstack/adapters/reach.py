@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from urllib.parse import urlsplit
+
+from mlstack.adapters.gateway import UPSTREAM
 
 SECONDS = 10.0
 
 
-def reach(url: str) -> str:
+def reach(url: str, authority: str = "") -> str:
     """Empty when the endpoint answers, else what went wrong. http(s): any status below 500 is an answer; other schemes: a
-    connection that the server does not close at once."""
+    connection that the server does not close at once.
+
+    authority: PEM of who signs the gateway's certificate, for addresses behind it: there 404 of the gateway itself means that
+    no route leads on.
+    """
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 0
     if parts.scheme in ("http", "https"):
-        return _http(url)
+        return _http(url, authority)
     try:
         with socket.create_connection((host, port), timeout=SECONDS) as connection:
             connection.settimeout(1.0)
@@ -28,11 +35,23 @@ def reach(url: str) -> str:
     return ""
 
 
-def _http(url: str) -> str:
+def _http(url: str, authority: str) -> str:
     import httpx
 
+    asked = httpx.URL(url)
+    headers, extensions = {"Host": asked.netloc.decode()}, {"sni_hostname": asked.host}
+    if asked.host.endswith(
+        ".localhost"
+    ):  # browsers go to the loopback address (RFC 6761, 6.3), resolvers do so here and there
+        asked = asked.copy_with(host="127.0.0.1")
+    trusted = ssl.create_default_context()
+    if authority:
+        trusted.load_verify_locations(cadata=authority)
     try:
-        response = httpx.get(url, timeout=SECONDS, trust_env=False)
+        with httpx.Client(verify=trusted, timeout=SECONDS, trust_env=False) as client:
+            answer = client.get(asked, headers=headers, extensions=extensions)
     except httpx.HTTPError as error:
         return f"{url}: {error}"
-    return f"{url} answered {response.status_code}" if response.status_code >= 500 else ""
+    if authority and answer.status_code == httpx.codes.NOT_FOUND and UPSTREAM not in answer.headers:
+        return f"{url} answered 404: no route leads on from the gateway"
+    return f"{url} answered {answer.status_code}" if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlstack.adapters.pipelinesapi import PipelinesApi
 from mlstack.app import observing
+from mlstack.app.certs import authority_text
 from mlstack.app.listing import samples
 from mlstack.app.people import no_profile
 from mlstack.app.reading import endpoint_infos, stack_status
@@ -135,11 +136,14 @@ def test(session: Session, stack: str | None, junit: Path | None) -> TestReport:
             live = observe_objects(kube, session.name, session.stacks, read_inventories(kube, session.name))
             return stack_status(kube, next(one for one in session.stacks if one.name == name), live)
 
+        points = endpoint_infos(session)
+        routed = {point.routed for point in points if point.routed}
+        trusted = authority_text(session, kube) if routed else ""
         subjects = Subjects(
             stacks=names,
             state_of=state_of,
-            endpoints=endpoint_infos(session),
-            reach=reach,
+            endpoints=points,
+            reach=lambda url: reach(url, trusted if url in routed else ""),
             samples=samples(session),
             run=lambda name: run_sample(session, name, {}, watch=True),
             expected=lambda name: list(find_sample(session.selection, name)[1].spec.results),

@@ -42,8 +42,9 @@ def cases(subjects: Subjects, stack: str = "") -> Iterator[Case]:
         if stack in ("", name):
             yield Case("workloads are ready", name, partial(_unready, subjects, name))
     for point in subjects.endpoints:
-        if point.url and stack in ("", point.stack):
-            yield Case(f"endpoint {point.name} answers", point.stack, partial(subjects.reach, point.url))
+        url = point.routed or point.url  # as users are told it
+        if url and stack in ("", point.stack):
+            yield Case(f"endpoint {point.name} answers", point.stack, partial(subjects.reach, url))
     for sample in subjects.samples:
         if stack in ("", sample.stack):
             yield Case(f"sample {sample.name} succeeds", sample.stack, partial(_sample, subjects, sample.name))
