@@ -140,3 +140,38 @@ def test_what_nothing_works_on_is_told(telling, monkeypatch, flow: dict[str, Any
     texts = [event.text for event in events]
     wanted = "Workflow/ann/w-1 waits: nothing has looked at it yet; `mlstack status` says which stack is not ready"
     assert len(texts) == told and all(text.startswith(wanted) for text in texts)
+
+
+class Ended(Refusing):
+    """A kind of sample that has ended as soon as it is started."""
+
+    lines = staticmethod(lambda: lambda _line: None)
+
+    def __init__(self, phase: str) -> None:
+        self.ended = phase
+
+    def start(self, _obj: dict[str, Any]) -> Started:
+        return RUN
+
+    def finished(self, _state: dict[str, Any]) -> bool:
+        return True
+
+    def phase(self, _state: dict[str, Any]) -> str:
+        return self.ended
+
+    def message(self, _state: dict[str, Any]) -> str:
+        return "because"
+
+    def results(self, *_: Any) -> tuple[dict[str, str], dict[str, str]]:
+        return {}, {}
+
+
+@pytest.mark.parametrize(("phase", "told"), [("Failed", 1), ("Succeeded", 0)])
+def test_what_failed_says_which_part_is_down(monkeypatch, phase, told) -> None:
+    events: list[Message] = []
+    monkeypatch.setattr(SampleRunner, "_follow", lambda _self, run: run.object)
+    runner = SampleRunner(Cluster(), Ended(phase), events.append, lambda: False, ("mysql", "minio"))  # type: ignore[arg-type]
+    assert runner.run("s", {}, {}, watch=True).phase == phase
+    assert [one.text.partition(":")[0] for one in events if one.level == "warning"] == [
+        "StatefulSet/mysql/mysql"
+    ] * told

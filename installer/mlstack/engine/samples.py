@@ -48,6 +48,8 @@ class SampleRunner:
         began, state = time.monotonic(), run.object
         if watch:
             state = self._follow(run)
+            if self._kind.finished(state) and self._kind.phase(state) != "Succeeded":
+                self._blame()
         values, places = self._kind.results(run, state, results) if self._kind.finished(state) else ({}, {})
         return SampleResult(
             sample=sample,
@@ -66,9 +68,13 @@ class SampleRunner:
             return self._kind.start(obj)
         except MlstackError as error:
             if error.exit_code is not ExitCode.USAGE:
-                for one in out_of_order(self._kube, self._ground):
-                    self._emit(Message(text=f"{one.resource}: {one.reason}; {one.remedy}", level="warning"))
+                self._blame()
             raise
+
+    def _blame(self) -> None:
+        """Tells what under the sample is down, which may be why it failed."""
+        for one in out_of_order(self._kube, self._ground):
+            self._emit(Message(text=f"{one.resource}: {one.reason}; {one.remedy}", level="warning"))
 
     def _follow(self, run: Started) -> Object:
         """The watched object as it is at the end."""
