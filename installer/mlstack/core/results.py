@@ -98,9 +98,8 @@ class SampleInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleResult:
-    """How a sample ended. phase: Succeeded, Failed, Error, or Running when it was not watched.
-
-    results: named values; artifacts: name -> place (``s3://bucket/key``); url: where it can be seen."""
+    """How a sample ended. phase: Succeeded, Failed, Error, or Running when it was not watched; results: named values; artifacts:
+    name -> place (``s3://bucket/key``); url: where it can be seen."""
 
     sample: str
     run: str
@@ -153,8 +152,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackInfo:
-    """A stack or addon of the catalogue. enabled: wanted by the configuration; installed: version in the cluster, if known;
-    registry_only: those of ``versions`` of which some images can be had from a registry only."""
+    """A stack or addon. enabled: as configured; installed: version in the cluster; registry_only: what no recipe makes."""
 
     name: str
     version: str

@@ -40,10 +40,8 @@ class Param(Strict):
 
 class CertificateSpec(Strict):
     """A certificate of the instance's CA. ca_bundle_in: ``Kind/name`` of webhook, APIService or CRD objects to patch, or of
-    ConfigMaps that hold it as ``ca.crt`` (not with cert-manager, which does not know how).
-
-    dns_names: Jinja2; one that renders to a list is spread; IP addresses may be among them.
-    """
+    ConfigMaps that hold it as ``ca.crt`` (not with cert-manager, which does not know how). dns_names: Jinja2; one that renders
+    to a list is spread; IP addresses may be among them."""
 
     secret: str
     dns_names: list[str]
