@@ -5,11 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import httpx
 import kubernetes
 import pytest
 
+from e2e.application import AUDIENCE
+from e2e.browser import Browser
 from e2e.platform import Platform
+
+ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
+"""Two users who have nothing in common."""
 
 
 def needs(platform: Platform, where: str, *capabilities: str) -> None:
@@ -17,6 +24,14 @@ def needs(platform: Platform, where: str, *capabilities: str) -> None:
     for capability in capabilities:
         if not platform.provides(capability):
             pytest.skip(f"the platform has nothing that provides {capability} ({where})")
+
+
+@contextmanager
+def ann_and_bob(platform: Platform, where: str, *capabilities: str) -> Iterator[tuple[str, str]]:
+    """Their profiles, on a platform that has it all; else the tests are skipped, as ``needs`` does."""
+    needs(platform, where, *capabilities, "profiles")
+    with two_profiles(platform, {"ann": ANN, "bob": BOB}) as names:
+        yield names
 
 
 @contextmanager
@@ -28,6 +43,19 @@ def two_profiles(platform: Platform, owners: dict[str, str]) -> Iterator[tuple[s
     yield first, second
     for name in (first, second):
         platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
+
+
+def program_token(platform: Platform, space: str, account: str = "default-editor") -> str:
+    """A token by which a program of the profile goes through the gateway, good for an hour."""
+    spec = {"audiences": [AUDIENCE], "expirationSeconds": 3600}
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    made = platform.core().create_namespaced_service_account_token(account, space, body)
+    return str(made.status.token)
+
+
+def ask_model(browser: Browser, path: str, bearer: str, body: Any) -> httpx.Response:
+    """What the gateway answers to a program that asks a model."""
+    return browser.client.post(browser.url + path, json=body, headers={"Authorization": f"Bearer {bearer}"})
 
 
 def may(platform: Platform, who: str, verb: str, resource: str, space: str, groups: tuple[str, ...] = ()) -> bool:

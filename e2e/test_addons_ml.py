@@ -19,9 +19,8 @@ from kubernetes.client.exceptions import ApiException
 from e2e.application import AUDIENCE, machine_token
 from e2e.browser import Browser
 from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, until, wait_for
-from e2e.tenants import may, needs, two_profiles
+from e2e.tenants import ANN, BOB, ann_and_bob, may, needs
 
-ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
 TORCH_IMAGE = "mlstack.local/torch:2.6"
 PYTORCHJOBS = ("kubeflow.org", "v1", "pytorchjobs")
 TRAINJOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
@@ -35,9 +34,7 @@ def needs_addon(platform: Platform, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
-    """The profiles of two users who have nothing in common."""
-    needs(platform, "profile standard has it", "profiles")
-    with two_profiles(platform, {"ann": ANN, "bob": BOB}) as names:
+    with ann_and_bob(platform, "profile standard has it") as names:
         yield names
 
 

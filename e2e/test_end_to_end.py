@@ -8,21 +8,17 @@ from typing import Any
 import kubernetes
 import pytest
 
-from e2e.application import AUDIENCE
 from e2e.browser import Browser
 from e2e.platform import Platform
-from e2e.tenants import may, needs, two_profiles
+from e2e.tenants import ann_and_bob, ask_model, may, program_token
 
 pytestmark = pytest.mark.timeout(900)
-ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
 ROW = [0.0] * 64
 
 
 @pytest.fixture(scope="module")
 def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
-    """The profiles of two users who have nothing in common."""
-    needs(platform, "profile full has it", "tuning", "model-serving", "gateway", "login", "profiles")
-    with two_profiles(platform, {"ann": ANN, "bob": BOB}) as names:
+    with ann_and_bob(platform, "profile full has it", "tuning", "model-serving", "gateway", "login") as names:
         yield names
 
 
@@ -35,12 +31,8 @@ def run(platform: Platform, spaces: tuple[str, str]) -> dict[str, Any]:
 
 def status(platform: Platform, space: str, path: str) -> int:
     """What the gateway answers to a program of a profile that asks a model."""
-    spec = {"audiences": [AUDIENCE], "expirationSeconds": 600}
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-    made = platform.core().create_namespaced_service_account_token("default-editor", space, body)
-    browser = Browser(*platform.door())
-    headers = {"Authorization": f"Bearer {made.status.token}"}
-    return int(browser.client.post(browser.url + path, json={"instances": [ROW]}, headers=headers).status_code)
+    bearer = program_token(platform, space)
+    return ask_model(Browser(*platform.door()), path, bearer, {"instances": [ROW]}).status_code
 
 
 def test_what_is_served_is_what_was_tuned_and_trained(

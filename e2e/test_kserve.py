@@ -15,9 +15,9 @@ import kubernetes
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from e2e.application import AUDIENCE
 from e2e.browser import Browser
 from e2e.platform import Platform, until
+from e2e.tenants import ask_model, program_token
 
 pytestmark = pytest.mark.timeout(600)
 ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 4.2, 1.5], [6.7, 3.0, 5.2, 2.3]]
@@ -66,17 +66,6 @@ def custom(platform: Platform, pair: tuple[str, str]) -> kubernetes.client.Custo
     return kubernetes.client.CustomObjectsApi(platform.api())
 
 
-def token(platform: Platform, space: str, account: str = "default-editor") -> str:
-    spec = {"audiences": [AUDIENCE], "expirationSeconds": 3600}
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-    made = platform.core().create_namespaced_service_account_token(account, space, body)
-    return str(made.status.token)
-
-
-def ask(browser: Browser, path: str, bearer: str, body: Any) -> httpx.Response:
-    return browser.client.post(browser.url + path, json=body, headers={"Authorization": f"Bearer {bearer}"})
-
-
 def put(platform: Platform, profile: str, path: str, content: bytes) -> str:
     """Puts a file into the profile's bucket with the profile's own key; gives the directory's URI."""
     values = platform.credential(f"profile-{profile}")
@@ -107,7 +96,7 @@ def answers(browser: Browser, space: str, name: str, bearer: str, body: Any) -> 
     last: list[httpx.Response] = []
 
     def good() -> httpx.Response | None:
-        last[:] = [ask(browser, f"/serving/{space}/{name}/v1/models/{name}:predict", bearer, body)]
+        last[:] = [ask_model(browser, f"/serving/{space}/{name}/v1/models/{name}:predict", bearer, body)]
         return last[0] if last[0].status_code == 200 else None
 
     try:
@@ -128,16 +117,18 @@ def served(platform: Platform, browser: Browser, pair: tuple[str, str]) -> tuple
     assert values["refused"] == "model iris takes rows of 4 values, got shape [1, 1]"
     assert values["path"] == f"/serving/{pair[0]}/iris/v1/models/iris:predict"
     assert result["artifacts"]["first"].startswith(f"s3://profile-{pair[0]}/")
-    return values["path"], token(platform, pair[0])
+    return values["path"], program_token(platform, pair[0])
 
 
 def test_the_sample_leaves_the_first_version_behind_the_gateway(browser: Browser, served: tuple[str, str]) -> None:
     path, bearer = served
-    answer = ask(browser, path, bearer, {"instances": ROWS})
+    answer = ask_model(browser, path, bearer, {"instances": ROWS})
     assert (answer.status_code, answer.json()) == (200, {"predictions": [0, 1, 2]})
     assert answer.headers[SERVED_BY] == "iris-predictor"
     tensor = {"name": "rows", "shape": [3, 4], "datatype": "FP64", "data": [value for row in ROWS for value in row]}
-    infer = ask(browser, path.replace("v1/models/iris:predict", "v2/models/iris/infer"), bearer, {"inputs": [tensor]})
+    infer = ask_model(
+        browser, path.replace("v1/models/iris:predict", "v2/models/iris/infer"), bearer, {"inputs": [tensor]}
+    )
     assert infer.json()["outputs"][0]["data"] == [0, 1, 2]
 
 
@@ -154,9 +145,9 @@ def test_only_members_may_ask(
 ) -> None:
     path, bearer = served
     body = {"instances": ROWS}
-    assert ask(browser, path, bearer, body).status_code == 200
-    assert ask(browser, path, token(platform, pair[1]), body).status_code == 403
-    assert ask(browser, path, "junk", body).status_code == 401
+    assert ask_model(browser, path, bearer, body).status_code == 200
+    assert ask_model(browser, path, program_token(platform, pair[1]), body).status_code == 403
+    assert ask_model(browser, path, "junk", body).status_code == 401
     nobody = browser.client.post(browser.url + path, json=body, headers={"Accept": "application/json"})
     assert nobody.status_code == 401
     for trick in (
@@ -164,10 +155,13 @@ def test_only_members_may_ask(
         path.replace("/iris/", "/%69ris/"),
         f"/serving/x/..{path[8:]}",
     ):
-        assert ask(browser, trick, token(platform, pair[1]), body).status_code == 403, trick
-    forged = {"Authorization": f"Bearer {token(platform, pair[1])}", "kubeflow-userid": f"{pair[0]}@example.org"}
+        assert ask_model(browser, trick, program_token(platform, pair[1]), body).status_code == 403, trick
+    forged = {
+        "Authorization": f"Bearer {program_token(platform, pair[1])}",
+        "kubeflow-userid": f"{pair[0]}@example.org",
+    }
     assert browser.client.post(browser.url + path, json=body, headers=forged).status_code == 403
-    assert ask(browser, "/serving/kube-system/iris/", bearer, body).status_code == 403
+    assert ask_model(browser, "/serving/kube-system/iris/", bearer, body).status_code == 403
 
 
 def test_what_a_model_does_not_take_is_400_with_the_reason(browser: Browser, served: tuple[str, str]) -> None:
@@ -177,15 +171,17 @@ def test_what_a_model_does_not_take_is_400_with_the_reason(browser: Browser, ser
         ({"rows": ROWS}, "instances"),
         ({"instances": [["a", "b", "c", "d"]]}, ""),
     ):
-        answer = ask(browser, path, bearer, body)
+        answer = ask_model(browser, path, bearer, body)
         assert answer.status_code == 400 and why in answer.json()["error"], answer.text
-    assert ask(browser, path.replace("iris:predict", "rose:predict"), bearer, {"instances": ROWS}).status_code == 404
+    assert (
+        ask_model(browser, path.replace("iris:predict", "rose:predict"), bearer, {"instances": ROWS}).status_code == 404
+    )
 
 
 def test_a_canary_gets_its_share_is_taken_back_and_takes_over(
     platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
 ) -> None:
-    space, bearer, body = pair[0], token(platform, pair[0]), {"instances": [[1, 2]]}
+    space, bearer, body = pair[0], program_token(platform, pair[0]), {"instances": [[1, 2]]}
     one = put(platform, space, "models/scale/1/model.py", SCALE.replace(b"FACTOR", b"1"))
     two = put(platform, space, "models/scale/2/model.py", SCALE.replace(b"FACTOR", b"2"))
     serve(custom, space, "scale", predictor=predictor(one))
@@ -193,7 +189,7 @@ def test_a_canary_gets_its_share_is_taken_back_and_takes_over(
     path = "/serving/" + f"{space}/scale/v1/models/scale:predict"
 
     def seen(times: int) -> Counter[tuple[int, str, str]]:
-        found = [ask(browser, path, bearer, body) for _ in range(times)]
+        found = [ask_model(browser, path, bearer, body) for _ in range(times)]
         return Counter((one.status_code, one.headers.get(SERVED_BY, ""), one.text) for one in found)
 
     old, new = (200, "scale-predictor", '{"predictions":[3]}'), (200, "scale-v2-predictor", '{"predictions":[6]}')
@@ -215,7 +211,7 @@ def test_a_canary_gets_its_share_is_taken_back_and_takes_over(
 def test_a_transformer_changes_requests_and_answers(
     platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
 ) -> None:
-    space, bearer = pair[0], token(platform, pair[0])
+    space, bearer = pair[0], program_token(platform, pair[0])
     model = put(platform, space, "models/named/model.py", SCALE.replace(b"FACTOR", b"3"))
     program = put(platform, space, "models/by-name/transformer.py", BY_NAME)
     runtime = custom.get_cluster_custom_object(
@@ -232,7 +228,7 @@ def test_a_transformer_changes_requests_and_answers(
     serve(custom, space, "named", predictor=predictor(model), transformer=transformer)
     body = {"instances": [{"b": 2, "a": 1}]}
     assert answers(browser, space, "named", bearer, body).json() == {"predictions": ["9 cm"]}
-    refused = ask(browser, f"/serving/{space}/named/v1/models/named:predict", bearer, {"instances": [{"a": 1}]})
+    refused = ask_model(browser, f"/serving/{space}/named/v1/models/named:predict", bearer, {"instances": [{"a": 1}]})
     assert (refused.status_code, refused.json()["error"]) == (400, "the request cannot be transformed: 'b'")
 
 
@@ -256,7 +252,7 @@ def test_bad_input_is_told_within_half_a_minute(
     on: str,
     why: str,
 ) -> None:
-    space, bearer = pair[0], token(platform, pair[0])
+    space, bearer = pair[0], program_token(platform, pair[0])
     put(platform, space, "models/scale/1/model.py", SCALE.replace(b"FACTOR", b"1"))
     put(platform, pair[1], "models/x/model.joblib", b"not yours")
     serve(custom, space, name, predictor=predictor(uri.format(space=space, other=pair[1]), form))
@@ -271,7 +267,7 @@ def told(browser: Browser, space: str, name: str, bearer: str) -> dict[str, Any]
     """What the gateway says that a model waits for, once that does not pass by itself; in time."""
 
     def lasting() -> dict[str, Any] | None:
-        answer = ask(browser, f"/serving/{space}/{name}/v1/models/{name}:predict", bearer, {"instances": []})
+        answer = ask_model(browser, f"/serving/{space}/{name}/v1/models/{name}:predict", bearer, {"instances": []})
         assert answer.status_code in (404, 503), answer.text
         found: dict[str, Any] = answer.json()
         return found if found.get("lasting") else None
@@ -283,7 +279,7 @@ def told(browser: Browser, space: str, name: str, bearer: str) -> dict[str, Any]
 def test_a_quota_that_is_too_small_is_told_within_half_a_minute(
     platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
 ) -> None:
-    space, bearer = pair[0], token(platform, pair[0])
+    space, bearer = pair[0], program_token(platform, pair[0])
     model = predictor(f"s3://profile-{space}/models/scale/1")
     model["model"]["resources"] = {"limits": {"memory": "900Gi"}}
     serve(custom, space, "big", predictor=model)
@@ -298,14 +294,14 @@ def test_a_quota_that_is_too_small_is_told_within_half_a_minute(
 def test_a_broken_new_version_leaves_the_old_one_in_its_place(
     platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
 ) -> None:
-    space, bearer, body = pair[0], token(platform, pair[0]), {"instances": [[1, 2]]}
+    space, bearer, body = pair[0], program_token(platform, pair[0]), {"instances": [[1, 2]]}
     good = put(platform, space, "models/kept/model.py", SCALE.replace(b"FACTOR", b"5"))
     serve(custom, space, "kept", predictor=predictor(good))
     answers(browser, space, "kept", bearer, body)
     serve(custom, space, "kept", predictor=predictor(f"s3://profile-{space}/models/nowhere"))
     path, end = f"/serving/{space}/kept/v1/models/kept:predict", time.monotonic() + 45
     while time.monotonic() < end:
-        assert ask(browser, path, bearer, body).json() == {"predictions": [15.0]}
+        assert ask_model(browser, path, bearer, body).json() == {"predictions": [15.0]}
         time.sleep(0.3)
 
 
@@ -322,14 +318,14 @@ def test_a_deleted_model_is_gone_with_all_its_parts(
     core: kubernetes.client.CoreV1Api,
     pair: tuple[str, str],
 ) -> None:
-    space, bearer = pair[0], token(platform, pair[0])
+    space, bearer = pair[0], program_token(platform, pair[0])
     uri = put(platform, space, "models/gone/model.py", SCALE.replace(b"FACTOR", b"1"))
     serve(custom, space, "gone", predictor=predictor(uri))
     answers(browser, space, "gone", bearer, {"instances": [[1, 2]]})
     custom.delete_namespaced_custom_object(*API, space, "inferenceservices", "gone")
     label = "serving.kserve.io/inferenceservice=gone"
     until(lambda: not core.list_namespaced_pod(space, label_selector=label).items, 60)
-    answer = ask(browser, f"/serving/{space}/gone/", bearer, {})
+    answer = ask_model(browser, f"/serving/{space}/gone/", bearer, {})
     assert answer.status_code == 404 and "there is none" in answer.json()["why"]
 
 

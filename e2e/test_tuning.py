@@ -12,18 +12,15 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import PYTHON_IMAGE, Platform, namespace, until
-from e2e.tenants import may, needs, two_profiles
+from e2e.tenants import ANN, BOB, ann_and_bob, may
 
-ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
 EXPERIMENTS = ("kubeflow.org", "v1beta1", "experiments")
 JOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
 
 
 @pytest.fixture(scope="module")
 def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
-    """The profiles of two users who have nothing in common."""
-    needs(platform, "profile tuning has it", "training", "tuning", "profiles")
-    with two_profiles(platform, {"ann": ANN, "bob": BOB}) as names:
+    with ann_and_bob(platform, "profile tuning has it", "training", "tuning") as names:
         yield names
 
 

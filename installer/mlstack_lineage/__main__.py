@@ -24,7 +24,7 @@ def main() -> None:
     """Serves until it is told to end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     environment = dict(os.environ)
-    cluster = Cluster.of_pod(environment)
+    cluster = Cluster.of_pod()
     tenants, ended = Tenants(Path(environment["LINEAGE_DIRECTORY"])), threading.Event()
     name = environment["LINEAGE_LIST"]
     follower = threading.Thread(

@@ -2,79 +2,40 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-SECONDS = 10.0
+from mlstack_pod.kube import ACCOUNT, Kube
+
 LIST_KEY = "tenants.json"
 GROUP = "pipelines.kubeflow.org"
 
 
-@dataclass(frozen=True, slots=True)
 class Cluster:
-    """One API server. token_file is read for each request, since it changes; authority: PEM file, empty for plain HTTP."""
+    """The cluster, seen from a namespace of it."""
 
-    url: str
-    namespace: str
-    token_file: Path
-    authority: str = ""
+    def __init__(self, kube: Kube, namespace: str) -> None:
+        self._kube, self._namespace = kube, namespace
 
     @staticmethod
-    def of_pod(environment: dict[str, str]) -> Cluster:
-        """The cluster that this pod is in."""
-        host = environment["KUBERNETES_SERVICE_HOST"]
-        port = environment["KUBERNETES_SERVICE_PORT"]
-        name = f"[{host}]" if ":" in host else host
-        space = (ACCOUNT / "namespace").read_text().strip()
-        return Cluster(f"https://{name}:{port}", space, ACCOUNT / "token", str(ACCOUNT / "ca.crt"))
+    def of_pod() -> Cluster:
+        """The cluster and the namespace that this pod is in."""
+        return Cluster(Kube("mlstack-lineage"), (ACCOUNT / "namespace").read_text().strip())
 
     def listed(self, name: str) -> str:
-        """The text of the list of namespaces in a ConfigMap. Raises OSError, ValueError."""
-        found = self._ask("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
-        text = (found.get("data") or {}).get(LIST_KEY)
+        """The text of the list of namespaces in a ConfigMap. Raises KubeError, ValueError."""
+        found = self._kube.get(f"api/v1/namespaces/{self._namespace}/configmaps/{name}")
+        text = ((found or {}).get("data") or {}).get(LIST_KEY)
         if not isinstance(text, str):
             raise ValueError(f"ConfigMap {name} has no {LIST_KEY}")
         return text
 
     def may_see(self, user: str, groups: Sequence[str], namespace: str) -> bool:
-        """Whether the user may get runs of the namespace, as the API server's own rules say. Raises OSError, ValueError."""
+        """Whether the user may get runs of the namespace, as the API server's own rules say. Raises KubeError."""
         asked = {"group": GROUP, "resource": "runs", "verb": "get", "namespace": namespace}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {"user": user, "groups": list(groups), "resourceAttributes": asked},
         }
-        found = self._ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        found = self._kube.create("apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         return (found.get("status") or {}).get("allowed") is True
-
-    def _ask(self, verb: str, path: str, body: Any = None) -> dict[str, Any]:
-        place = urlsplit(self.url)
-        if place.scheme == "https":
-            context = ssl.create_default_context(cafile=self.authority)
-            link: http.client.HTTPConnection = http.client.HTTPSConnection(
-                place.netloc, timeout=SECONDS, context=context
-            )
-        else:
-            link = http.client.HTTPConnection(place.netloc, timeout=SECONDS)
-        headers = {"Authorization": f"Bearer {self.token_file.read_text().strip()}", "Content-Type": "application/json"}
-        try:
-            link.request(verb, path, json.dumps(body) if body is not None else None, headers)
-            answer = link.getresponse()
-            text = answer.read()
-        except http.client.HTTPException as error:
-            raise OSError(f"the API server's answer cannot be read: {error}") from error
-        finally:
-            link.close()
-        if answer.status // 100 != 2:
-            raise OSError(f"the API server answered {answer.status} to {verb} {path}")
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise ValueError("the API server answered no object")
-        return found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlstack_lineage.server import Tenant
 from mlstack_lineage.store import Store
+from mlstack_pod.kube import KubeError
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def keep_following(tenants: Tenants, read: Callable[[], str], ended: threading.E
                 tenants.follow(parse(text))
                 last = text
             fault = ""
-        except (OSError, ValueError, RuntimeError) as error:
+        except (KubeError, ValueError, RuntimeError) as error:
             if str(error) != fault:
                 fault = str(error)
                 _log.warning("the list of namespaces cannot be followed: %s", fault)

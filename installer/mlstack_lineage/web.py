@@ -18,6 +18,7 @@ from starlette.routing import Route
 from mlstack_lineage.store import StoreError
 from mlstack_lineage.tenants import Tenants
 from mlstack_lineage.view import lineage
+from mlstack_pod.kube import KubeError
 
 May = Callable[[str, Sequence[str], str], bool]
 """(user, groups, namespace) -> whether the user may see the namespace's runs."""
@@ -54,7 +55,7 @@ def _run(request: Request, tenants: Tenants, door: Door) -> Response:
             return _refused(401, "the request does not say who asks")
         try:
             allowed = door.may(users[0], groups_of(request.headers.get(door.groups_header, "")), namespace)
-        except (OSError, ValueError) as error:
+        except KubeError as error:
             _log.warning("cannot ask who may see namespace %s: %s", namespace, error)
             return _refused(503, "the cluster cannot be asked who may see this; try again")
         if not allowed:

@@ -47,6 +47,10 @@ class Kube:
                 return None
             raise
 
+    def create(self, path: str, obj: Object) -> Object:
+        """Creates an object in the collection at ``path``; gives what it became."""
+        return self._ask("POST", path, obj, "application/json")
+
     def apply(self, path: str, obj: Object) -> Object:
         """Server-side applies an object, and takes fields that another manager holds; gives what it became."""
         return self._ask("PATCH", f"{path}?{urlencode({'fieldManager': self._manager, 'force': 'true'})}", obj, APPLY)

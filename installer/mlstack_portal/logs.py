@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from mlstack.core.holdups import with_remedy
+from mlstack.core.holdups import step_message
 from mlstack.core.model import Object
 from mlstack.core.workflow import ANNOTATION_NODE, FlowStep
 from mlstack_portal.cluster import POD, WORKFLOW, Cluster
@@ -18,8 +18,6 @@ STEPS = 40
 """Steps whose log is read; a run with more of them shows the log of the first ones."""
 _IDLE = frozenset({"Pending", "Skipped", "Omitted"})
 """Phases of a step that has written nothing."""
-_STUCK = frozenset({"Pending", "Failed", "Error"})
-"""Phases of a step whose message may call for something to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +102,5 @@ def _pod_step(pod: Object) -> FlowStep:
 
 
 def _step(step: FlowStep, raw: tuple[str, ...] = (), lines: tuple[str, ...] = ()) -> Step:
-    told = replace(step, message=with_remedy(step.message)) if step.phase in _STUCK and step.message else step
+    told = replace(step, message=step_message(step.phase, step.message))
     return Step(told, STATES.get(step.phase, "starting"), lines, raw)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from mlstack.core.model import Object
 from mlstack.core.pipelinerequests import (
     EXPERIMENTS,
     RUNS,
@@ -38,15 +39,8 @@ class PipelinesError(Exception):
 class Pipelines(Protocol):
     """What runs pipelines. exports: where it is, as the offer has them. Everything raises PipelinesError."""
 
-    async def submit(
-        self,
-        exports: Mapping[str, str],
-        namespace: str,
-        name: str,
-        pipeline: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-    ) -> str:
-        """Starts a run; gives its id."""
+    async def submit(self, exports: Mapping[str, str], obj: Object) -> str:
+        """Starts a run of a sample's filled-in object; gives the run's id."""
         ...
 
     async def record(self, exports: Mapping[str, str], namespace: str, run: str) -> Mapping[str, Any] | None:
@@ -60,21 +54,15 @@ class PipelinesApi:
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._client = httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False, follow_redirects=False)
 
-    async def submit(
-        self,
-        exports: Mapping[str, str],
-        namespace: str,
-        name: str,
-        pipeline: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-    ) -> str:
+    async def submit(self, exports: Mapping[str, str], obj: Object) -> str:
         """As the protocol says."""
+        namespace = obj["metadata"]["namespace"]
         found = experiment_id(await self._api(exports, namespace, "GET", experiment_query(exports, namespace)))
         if not found:
             made = await self._api(exports, namespace, "POST", EXPERIMENTS, experiment_body(exports, namespace))
             found = str(made["experiment_id"])
-        body = run_body(exports, name, found, pipeline, parameters)
-        return str((await self._api(exports, namespace, "POST", RUNS, body))["run_id"])
+        answer = await self._api(exports, namespace, "POST", RUNS, run_body(exports, obj, found))
+        return str(answer["run_id"])
 
     async def record(self, exports: Mapping[str, str], namespace: str, run: str) -> Mapping[str, Any] | None:
         """As the protocol says."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlstack.core.model import Object
-from mlstack.core.pipelinerequests import run_name
 from mlstack.core.pipelinerun import LABEL_RUN
 from mlstack_portal.cluster import REVIEW, WORKFLOW, Cluster, ClusterError, Kind
 from mlstack_portal.offer import Offer, SampleOffer
@@ -63,11 +62,9 @@ async def _object(cluster: Cluster, kind: Kind, obj: Object) -> str:
 
 async def _run(cluster: Cluster, pipelines: Pipelines, offer: Offer, obj: Object) -> str:
     assert offer.pipelines is not None, "samples of pipelines are offered only where something runs them"  # noqa: S101
-    namespace, spec = obj["metadata"]["namespace"], obj["spec"]
+    namespace = obj["metadata"]["namespace"]
     try:
-        run = await pipelines.submit(
-            offer.pipelines, namespace, run_name(obj), spec["pipeline"], spec.get("parameters") or {}
-        )
+        run = await pipelines.submit(offer.pipelines, obj)
     except PipelinesError as error:
         if not error.refused:
             raise

@@ -24,9 +24,10 @@ import sys
 from pathlib import Path
 from mlstack_lineage import __main__ as program
 from mlstack_lineage.cluster import Cluster
+from mlstack_pod.kube import Kube
 url, token, port = sys.argv[1:]
 program.PORT = int(port)
-Cluster.of_pod = staticmethod(lambda environment: Cluster(url, "kubeflow", Path(token)))
+Cluster.of_pod = staticmethod(lambda: Cluster(Kube("lineage", url, Path(token).parent), "kubeflow"))
 program.main()
 print("ended in order", flush=True)
 """

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from mlstack_lineage.tenants import Tenants, keep_following, parse
+from mlstack_pod.kube import KubeError
 
 
 def free_port() -> int:
@@ -71,14 +72,16 @@ def test_a_bad_list_is_refused(text: str, told: str) -> None:
 
 def test_a_list_that_cannot_be_read_changes_nothing(tenants: Tenants, caplog: pytest.LogCaptureFixture) -> None:
     port, ended = free_port(), threading.Event()
-    texts = iter([json.dumps({"ann": port}), OSError("no route"), OSError("no route"), "{", json.dumps({"ann": port})])
+    texts = iter(
+        [json.dumps({"ann": port}), KubeError(0, "no route"), KubeError(0, "no route"), "{", json.dumps({"ann": port})]
+    )
 
     def read() -> str:
         found = next(texts, None)
         if found is None:
             ended.set()
-            raise OSError("no route")
-        if isinstance(found, OSError):
+            raise KubeError(0, "no route")
+        if isinstance(found, KubeError):
             raise found
         return found
 

@@ -20,6 +20,7 @@ from mlstack_lineage.cluster import Cluster
 from mlstack_lineage.store import Store
 from mlstack_lineage.tenants import Tenants
 from mlstack_lineage.web import Door, application, groups_of
+from mlstack_pod.kube import Kube, KubeError
 
 HEADERS = {"kubeflow-userid": "ann@lab"}
 
@@ -142,7 +143,7 @@ def test_no_group_of_the_cluster_itself_is_believed() -> None:
 
 def test_a_cluster_that_does_not_answer_is_no_permission(tenants: Tenants) -> None:
     def may(*_: Any) -> bool:
-        raise OSError("no route")
+        raise KubeError(0, "no route")
 
     asked = Client(tenants, Door(may, "kubeflow-userid"))
     assert asked.get("/lineage/ann/runs/run-1", headers=HEADERS).status_code == 503
@@ -189,20 +190,21 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     (tmp_path / "token").write_text("word\n")
-    yield Cluster(f"http://127.0.0.1:{server.server_port}", "kubeflow", tmp_path / "token")
+    yield Cluster(Kube("lineage", f"http://127.0.0.1:{server.server_port}", tmp_path), "kubeflow")
     server.shutdown()
     server.server_close()
 
 
-def test_the_cluster_is_asked_with_the_token_of_now(cluster: Cluster) -> None:
+def test_the_cluster_is_asked_with_the_token_of_now(cluster: Cluster, tmp_path: Path) -> None:
     assert json.loads(cluster.listed("tenants")) == {"ann": 9000}
     assert cluster.may_see("ann@lab", [], "ann") is True
     assert cluster.may_see("ann@lab", [], "bob") is False
-    cluster.token_file.write_text("old")
-    with pytest.raises(OSError, match="answered 401 to POST"):
+    (tmp_path / "token").write_text("old")
+    with pytest.raises(KubeError) as caught:
         cluster.may_see("ann@lab", [], "ann")
+    assert caught.value.status == 401
 
 
 def test_a_list_that_is_not_there_is_told(cluster: Cluster) -> None:
-    with pytest.raises(OSError, match="404"):
+    with pytest.raises(ValueError, match="ConfigMap other has no tenants"):
         cluster.listed("other")

@@ -7,15 +7,17 @@ import copy
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
+from portalobjects import pipeline_flow, stamp
 from starlette.applications import Starlette
 
 from mlstack.adapters.catalog import DataCatalogue
+from mlstack.core.model import Object
+from mlstack.core.pipelinerequests import run_name
 from mlstack_portal.app import make_app
 from mlstack_portal.cluster import ClusterError, Kind
 from mlstack_portal.health import HealthReader
@@ -23,6 +25,7 @@ from mlstack_portal.offer import OfferFile
 from mlstack_portal.pipelines import PipelinesError
 from mlstack_portal.portal import Portal
 from mlstack_portal.who import Forms
+from tests.pipelinesworld import EXPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "stacks" / "portal" / "1.0.0" / "golden" / "objects.yaml"
@@ -30,19 +33,6 @@ HOST = "golden.localhost:8443"
 ADMIN = {"kubeflow-userid": "admin@example.org", "kubeflow-groups": "admins,staff"}
 USER = {"kubeflow-userid": "user@example.org"}
 OTHER = {"kubeflow-userid": "other@example.org"}
-EXPORTS = {
-    "namespace": "kubeflow",
-    "service": "ml-pipeline",
-    "port": "8888",
-    "lineageService": "lineage",
-    "lineagePort": "8080",
-    "serviceAccount": "pipeline-runner",
-    "editor": "default-editor",
-    "userHeader": "kubeflow-userid",
-    "url": f"https://{HOST}/pipeline",
-}
-"""What a stack that runs pipelines exports."""
-NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 def offer_text(**changes: Any) -> str:
@@ -62,7 +52,7 @@ def offer_text(**changes: Any) -> str:
 
 def offer_of_all(**changes: Any) -> str:
     """The same with samples of every kind, as where there are training, tuning and pipelines."""
-    data = json.loads(offer_text(**{"pipelines": EXPORTS, **changes}))
+    data = json.loads(offer_text(**{"pipelines": {**EXPORTS, "url": f"https://{HOST}/pipeline"}, **changes}))
     known = data["platform"]["samples"]
     images = {"train-iris": "mlstack.local/train-iris:1", "kfp-python": "mlstack.local/kfp-python:1"}
     for stack, version in (("katib", "0.19.0"), ("training", "2.3.0"), ("kubeflow-pipelines", "2.0.5")):
@@ -192,105 +182,6 @@ def matches(obj: dict[str, Any], selector: str, fields: str) -> bool:
     return True
 
 
-def stamp(seconds: float) -> str:
-    """A moment that many seconds ago, as the API writes it."""
-    return (NOW - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
-
-
-def deployment(stack: str, ready: int = 1, wanted: int = 1, name: str = "") -> dict[str, Any]:
-    name = name or stack
-    return {
-        "kind": "Deployment",
-        "apiVersion": "apps/v1",
-        "metadata": {
-            "name": name,
-            "namespace": stack,
-            "generation": 1,
-            "labels": {"mlstack.dev/instance": "golden", "mlstack.dev/stack": stack},
-        },
-        "spec": {"replicas": wanted, "selector": {"matchLabels": {"app": name}}},
-        "status": {
-            "observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted, "availableReplicas": ready,
-        },
-    }  # fmt: skip
-
-
-def waiting_pod(stack: str, reason: str, message: str = "", last: dict[str, Any] | None = None) -> dict[str, Any]:
-    state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
-    status = {
-        "name": "main",
-        "state": state,
-        "restartCount": 3,
-        **({"lastState": {"terminated": last}} if last else {}),
-    }
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "metadata": {"name": f"{stack}-abc", "namespace": stack, "labels": {"app": stack}},
-        "status": {"phase": "Pending", "containerStatuses": [status]},
-    }
-
-
-def profile(name: str, owner: str) -> dict[str, Any]:
-    return {
-        "kind": "Namespace",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": name,
-            "labels": {"mlstack.dev/profile": name},
-            "annotations": {"mlstack.dev/owner": owner},
-        },
-    }
-
-
-def share(name: str, who: str, role: str, kind: str = "User") -> dict[str, Any]:
-    """A binding as the stack of profiles makes it."""
-    return {
-        "kind": "RoleBinding",
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "metadata": {"name": f"profile-{role}", "namespace": name},
-        "roleRef": {"kind": "ClusterRole", "name": f"mlstack-profile-{role}"},
-        "subjects": [{"kind": kind, "name": who, **({"namespace": name} if kind == "ServiceAccount" else {})}],
-    }
-
-
-def flow(
-    name: str = "hello-1", namespace: str = "ml", phase: str = "Succeeded", age: float = 60, **more: Any
-) -> dict[str, Any]:
-    """A workflow of the sample ``hello`` with one step."""
-    done = phase in ("Succeeded", "Failed", "Error")
-    times = {"startedAt": stamp(age), **({"finishedAt": stamp(age - 12)} if done else {})}
-    outputs = {"parameters": [{"name": "greeting", "value": "Hello, you!"}]} if phase == "Succeeded" else {}
-    node = {"type": "Pod", "name": f"{name}.hello", "displayName": "hello", "phase": phase, "outputs": outputs, **times}
-    status = {"phase": phase, "nodes": {f"{name}-n1": node}, **times}
-    return {
-        "kind": "Workflow",
-        "apiVersion": "argoproj.io/v1alpha1",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "creationTimestamp": stamp(age),
-            "labels": {"mlstack.dev/sample": "hello"},
-            "annotations": {"mlstack.dev/started-by": "user@example.org"},
-        },
-        "spec": {},
-        "status": {**status, **more},
-    }  # fmt: skip
-
-
-def step_pod(name: str = "hello-1", namespace: str = "ml") -> dict[str, Any]:
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": f"{name}-pod",
-            "namespace": namespace,
-            "labels": {"workflows.argoproj.io/workflow": name},
-            "annotations": {"workflows.argoproj.io/node-name": f"{name}.hello"},
-        },
-    }
-
-
 @dataclass
 class FakePipelines:
     """What runs pipelines. failure: raised by every call; submitted, recorded: the calls made."""
@@ -301,17 +192,11 @@ class FakePipelines:
     recorded: list[tuple[Any, ...]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
 
-    async def submit(
-        self,
-        exports: Mapping[str, str],
-        namespace: str,
-        name: str,
-        pipeline: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-    ) -> str:
+    async def submit(self, exports: Mapping[str, str], obj: Object) -> str:
         if self.failure:
             raise self.failure
-        self.submitted.append((namespace, name, pipeline, parameters))
+        namespace, name = obj["metadata"]["namespace"], run_name(obj)
+        self.submitted.append((namespace, name, obj["spec"]["pipeline"], obj["spec"].get("parameters") or {}))
         self.cluster.put(pipeline_flow(name, namespace, "Pending"))
         return "run-7"
 
@@ -320,72 +205,6 @@ class FakePipelines:
             raise self.failure
         self.recorded.append((namespace, run))
         return {"steps": self.steps}
-
-
-def pipeline_flow(name: str = "kfp-iris-ab12cd", namespace: str = "ml", phase: str = "Succeeded") -> dict[str, Any]:
-    """The workflow that a run of pipelines became."""
-    made = flow("kfp-iris-x7k2p", namespace, phase)
-    made["metadata"] |= {
-        "labels": {"pipeline/runid": "run-7"},
-        "annotations": {"pipelines.kubeflow.org/run_name": name},
-    }
-    (node,) = made["status"]["nodes"].values()
-    node |= {"name": "kfp-iris-x7k2p.root.load.executor", "displayName": "executor", "outputs": {}}
-    driver = {**node, "name": "kfp-iris-x7k2p.root.load-driver", "displayName": "load-driver"}
-    made["status"]["nodes"]["kfp-iris-x7k2p-n0"] = driver
-    return made
-
-
-def experiment(
-    name: str = "katib-random-1", namespace: str = "ml", done: int = 1, age: float = 60, **conditions: str
-) -> dict[str, Any]:
-    """An experiment of the sample ``katib-random``. conditions: type -> message of what is true."""
-    told = [
-        {"type": kind, "status": "True", "message": message, "lastTransitionTime": stamp(age - 5)}
-        for kind, message in ({"Running": "Experiment is running"} | conditions).items()
-    ]
-    best = {
-        "bestTrialName": f"{name}-t1",
-        "observation": {"metrics": [{"name": "accuracy", "latest": "0.93"}]},
-        "parameterAssignments": [{"name": "rate", "value": "0.02"}, {"name": "alpha", "value": "0.001"}],
-    }
-    return {
-        "kind": "Experiment",
-        "apiVersion": "kubeflow.org/v1beta1",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "creationTimestamp": stamp(age),
-            "labels": {"mlstack.dev/sample": "katib-random"},
-            "annotations": {"mlstack.dev/started-by": "user@example.org"},
-        },
-        "spec": {"maxTrialCount": 4},
-        "status": {"trialsSucceeded": done, "conditions": told, **({"currentOptimalTrial": best} if done else {})},
-    }
-
-
-def run_pod(name: str, namespace: str, phase: str, labels: dict[str, str], **status: Any) -> dict[str, Any]:
-    """A pod of a run that is no workflow."""
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels, "creationTimestamp": stamp(50)},
-        "spec": {"nodeName": "n"},
-        "status": {"phase": phase, **status},
-    }
-
-
-def warning(kind: str, name: str, namespace: str, reason: str, message: str, age: float = 30) -> dict[str, Any]:
-    return {
-        "kind": "Event",
-        "apiVersion": "v1",
-        "metadata": {"name": f"{name}.1", "namespace": namespace},
-        "type": "Warning",
-        "reason": reason,
-        "message": message,
-        "lastTimestamp": stamp(age),
-        "involvedObject": {"kind": kind, "name": name, "namespace": namespace},
-    }
 
 
 @dataclass

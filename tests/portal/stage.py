@@ -16,21 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from portalworld import (
-    FakeCluster,
-    deployment,
-    experiment,
-    flow,
-    make_site,
-    offer_of_all,
-    profile,
-    run_pod,
-    share,
-    stamp,
-    step_pod,
-    waiting_pod,
-    warning,
-)  # fmt: skip
+from portalobjects import deployment, experiment, flow, profile, run_pod, share, stamp, step_pod, waiting_pod, warning
+from portalworld import FakeCluster, make_site, offer_of_all
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlstack_portal.app import make_app

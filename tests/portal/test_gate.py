@@ -8,7 +8,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from portalworld import ADMIN, HOST, USER, Site, flow, step_pod
+from portalobjects import flow, step_pod
+from portalworld import ADMIN, HOST, USER, Site
 
 from mlstack_portal.who import TOKEN_SECONDS, Forms, User, groups_of, user_of
 

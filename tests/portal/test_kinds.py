@@ -8,27 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from portalworld import (
-    ADMIN,
-    NOW,
-    USER,
-    Site,
-    experiment,
-    flow,
-    make_site,
-    offer_of_all,
-    pipeline_flow,
-    profile,
-    run_pod,
-    stamp,
-    warning,
-)  # fmt: skip
+from portalasks import plain, site_of_all, start
+from portalobjects import NOW, experiment, flow, run_pod, stamp, warning
+from portalworld import ADMIN, USER, Site
 
 from mlstack_portal.cluster import ClusterError, Kind
-from mlstack_portal.pipelines import PipelinesError
 from mlstack_portal.runs import PAGE
 from mlstack_portal.subjects import kinds, run_path
-from mlstack_portal.who import User
 
 pytestmark = pytest.mark.anyio
 OF_EXPERIMENT = {"katib.kubeflow.org/experiment": "katib-random-1"}
@@ -36,23 +22,7 @@ OF_EXPERIMENT = {"katib.kubeflow.org/experiment": "katib-random-1"}
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """A platform with samples of every kind and two profiles: ``alpha`` of the user, ``beta`` of somebody else."""
-    made = make_site(tmp_path, offer_of_all())
-    made.cluster.put(profile("alpha", "user@example.org"))
-    made.cluster.put(profile("beta", "other@example.org"))
-    return made
-
-
-def plain(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
-
-
-async def start(site: Site, sample: str, namespace: str = "alpha", headers: dict[str, str] = USER, **params: str):
-    """The answer to a sent form."""
-    token = site.forms.token(User(headers["kubeflow-userid"]))
-    values = {f"param-{name}": value for name, value in params.items()}
-    async with site.client(headers) as client:
-        return await client.post(f"/samples/{sample}", data={"token": token, "namespace": namespace, **values})
+    return site_of_all(tmp_path)
 
 
 # -- starting
@@ -327,71 +297,3 @@ async def test_a_step_that_is_stuck_says_what_to_do(site: Site) -> None:
     site.cluster.put(run)
     text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
     assert "ImagePullBackOff: nobody has it; name an image that the nodes have" in text
-
-
-# -- pipelines
-
-
-async def test_a_pipeline_is_submitted_and_shown_as_the_workflow_it_became(site: Site) -> None:
-    answer = await start(site, "kfp-iris", strength="2.5", seed="7")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/alpha/kfp-iris-x7k2p")
-    ((namespace, name, pipeline, parameters),) = site.pipelines.submitted
-    assert (namespace, pipeline["pipelineInfo"]["name"]) == ("alpha", "kfp-iris")
-    assert re.fullmatch(r"kfp-iris-[0-9a-f]{6}", name)
-    assert (parameters["strength"], parameters["seed"]) == (2.5, 7)
-    assert not [one for one in site.cluster.asked if one.startswith("create workflows")]
-    page = await site.get(answer.headers["location"], USER)
-    assert "Run kfp-iris again" in plain(page.text)
-
-
-async def test_a_pipelines_page_has_its_own_steps_and_what_it_recorded(site: Site) -> None:
-    site.cluster.put(pipeline_flow(namespace="alpha"))
-    pod = run_pod("p", "alpha", "Succeeded", {"workflows.argoproj.io/workflow": "kfp-iris-x7k2p"})
-    pod["metadata"]["annotations"] = {"workflows.argoproj.io/node-name": "kfp-iris-x7k2p.root.load.executor"}
-    site.cluster.put(pod)
-    site.cluster.logs["alpha", "p"] = ["I1123 10:00:00.123 14 launcher.go:12] of no interest", "105 rows"]
-    metadata = {"outputs": {"metrics": {"metadata": {"accuracy": 0.97}}}}
-    model = {"outputs": {"model": {"uri": "minio://alpha-bucket/pipelines/model"}}}
-    site.pipelines.steps = [{"name": "evaluate", **metadata}, {"name": "train", **model}]
-    answer = await site.get("/runs/alpha/kfp-iris-x7k2p", USER)
-    text = plain(answer.text)
-    assert "accuracy 0.97" in text and "s3://alpha-bucket/pipelines/model" in text
-    assert ">105 rows</pre>" in answer.text and "driver" not in text and "of no interest" not in text
-    assert site.pipelines.recorded == [("alpha", "run-7")]
-
-
-async def test_what_a_pipeline_recorded_is_not_asked_while_it_runs(site: Site) -> None:
-    site.cluster.put(pipeline_flow(namespace="alpha", phase="Running"))
-    assert (await site.get("/runs/alpha/kfp-iris-x7k2p", USER)).status_code == 200
-    assert site.pipelines.recorded == []
-
-
-async def test_a_run_of_somebodys_own_pipeline_is_shown_without_results(site: Site) -> None:
-    site.cluster.put(pipeline_flow("my run", "alpha"))
-    text = plain((await site.get("/runs/alpha/kfp-iris-x7k2p", USER)).text)
-    assert "load" in text and "again" not in text
-    site.cluster.put(pipeline_flow("hello-1", "alpha"))
-    assert "again" not in plain((await site.get("/runs/alpha/kfp-iris-x7k2p", USER)).text)
-
-
-async def test_records_of_others_are_not_asked(site: Site) -> None:
-    site.cluster.put(pipeline_flow(namespace="beta"))
-    assert (await site.get("/runs/beta/kfp-iris-x7k2p", USER)).status_code == 404
-    assert site.pipelines.recorded == []
-
-
-async def test_a_refused_pipeline_is_said_with_the_form(site: Site) -> None:
-    site.pipelines.failure = PipelinesError("unknown field <bad>", refused=True)
-    answer = await start(site, "kfp-iris")
-    assert answer.status_code == 400
-    assert "Kubeflow Pipelines refused the run: unknown field &lt;bad&gt;" in answer.text
-
-
-async def test_a_server_of_pipelines_that_does_not_answer_is_a_page(site: Site) -> None:
-    site.pipelines.failure = PipelinesError("Kubeflow Pipelines does not answer (ConnectError)")
-    answer = await start(site, "kfp-iris")
-    assert (answer.status_code, "mlstack status" in answer.text) == (502, True)
-    site.cluster.put(pipeline_flow(namespace="alpha"))
-    page = await site.get("/runs/alpha/kfp-iris-x7k2p", USER)
-    assert page.status_code == 200
-    assert "The results cannot be read: Kubeflow Pipelines does not answer" in plain(page.text)

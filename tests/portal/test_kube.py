@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import uvicorn
-from portalworld import flow, matches
+from portalobjects import flow
+from portalworld import matches
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse

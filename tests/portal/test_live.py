@@ -9,21 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from portalworld import (
-    ADMIN,
-    USER,
-    FakeCluster,
-    Site,
-    deployment,
-    experiment,
-    flow,
-    make_site,
-    offer_of_all,
-    run_pod,
-    stamp,
-    step_pod,
-    warning,
-)  # fmt: skip
+from portalobjects import deployment, experiment, flow, run_pod, stamp, step_pod, warning
+from portalworld import ADMIN, USER, FakeCluster, Site, make_site, offer_of_all
 
 import mlstack_portal.live as live
 from mlstack_portal.cluster import WORKFLOW, ClusterError

@@ -7,21 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from portalworld import (
-    ADMIN,
-    OTHER,
-    USER,
-    Site,
-    deployment,
-    flow,
-    make_site,
-    offer_text,
-    profile,
-    share,
-    stamp,
-    step_pod,
-    waiting_pod,
-)  # fmt: skip
+from portalasks import plain
+from portalobjects import deployment, flow, profile, share, stamp, step_pod, waiting_pod
+from portalworld import ADMIN, OTHER, USER, Site, make_site, offer_text
 
 from mlstack_portal.advice import advice
 from mlstack_portal.cluster import ClusterError
@@ -31,11 +19,6 @@ from mlstack_portal.snippets import snippets
 from mlstack_portal.who import User
 
 pytestmark = pytest.mark.anyio
-
-
-def plain(text: str) -> str:
-    """What a reader sees, roughly."""
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 async def test_home_shows_each_component_with_version_health_and_links(site: Site) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from portalworld import EXPORTS
 
 from mlstack_portal.pipelines import Pipelines, PipelinesApi, PipelinesError
+from tests.pipelinesworld import EDITOR, EXPORTS, STARTED, run_object
 
 pytestmark = pytest.mark.anyio
 API = "http://ml-pipeline.kubeflow.svc.cluster.local:8888/apis/v2beta1"
@@ -54,18 +54,12 @@ async def test_a_run_is_started_as_the_namespaces_editors() -> None:
     server = Server()
     client: Pipelines = server.client()
     for _ in range(2):
-        assert await client.submit(EXPORTS, "ann", "iris-1", {"root": {}}, {"c": 1.0}) == "r1"
-    assert {who for _, _, who, _ in server.asked} == {"system:serviceaccount:ann:default-editor"}
+        assert await client.submit(EXPORTS, run_object(root={})) == "r1"
+    assert {who for _, _, who, _ in server.asked} == {EDITOR}
     sent = [(address, body) for verb, address, _, body in server.asked if verb == "POST"]
     assert [address for address, _ in sent] == [f"{API}/experiments", f"{API}/runs", f"{API}/runs"], "it is made once"
     assert sent[0][1] == {"display_name": "samples", "namespace": "ann"}
-    assert sent[1][1] == {
-        "display_name": "iris-1",
-        "experiment_id": "e1",
-        "pipeline_spec": {"root": {}},
-        "runtime_config": {"parameters": {"c": 1.0}},
-        "service_account": "pipeline-runner",
-    }
+    assert sent[1][1] == STARTED
 
 
 async def test_what_a_run_recorded_is_read() -> None:
@@ -80,7 +74,7 @@ async def test_what_a_run_recorded_is_read() -> None:
 @pytest.mark.parametrize(("status", "refused"), [(400, True), (403, True), (500, False)])
 async def test_a_refusal_says_what_was_wrong(status: int, refused: bool) -> None:
     with pytest.raises(PipelinesError) as caught:
-        await Server().client().submit(EXPORTS, "ann", "x", {"bad": status}, {})
+        await Server().client().submit(EXPORTS, run_object(bad=status))
     assert caught.value.refused is refused
     assert caught.value.message.endswith("unknown field") and len(caught.value.message) <= 400
 

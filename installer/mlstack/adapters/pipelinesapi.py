@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlstack.core.errors import ExitCode, MlstackError
+from mlstack.core.model import Object
 from mlstack.core.pipelinerequests import (
     EXPERIMENTS,
     RUNS,
@@ -32,9 +33,10 @@ class PipelinesApi:
     def __init__(self, kube: Kube, exports: Mapping[str, str]) -> None:
         self._kube, self._exports = kube, exports
 
-    def submit(self, namespace: str, name: str, pipeline: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-        """Starts a run of the pipeline; gives its id. Raises MlstackError pipelines.refused, pipelines.not-ready."""
-        body = run_body(self._exports, name, self._experiment(namespace), pipeline, parameters)
+    def submit(self, obj: Object) -> str:
+        """Starts a run of a sample's filled-in object; gives its id. Raises MlstackError pipelines.refused, pipelines.not-ready."""
+        namespace = obj["metadata"]["namespace"]
+        body = run_body(self._exports, obj, self._experiment(namespace))
         return str(self._api(namespace, "POST", RUNS, body)["run_id"])
 
     def record(self, namespace: str, run: str) -> Mapping[str, Any] | None:

@@ -42,6 +42,8 @@ LOOK = 5.0
 """Seconds between such looks."""
 OTHERWISE = "`mlstack status` and `mlstack doctor` look at the platform"
 """What to do where no rule fits."""
+STUCK = frozenset({"Pending", "Failed", "Error"})
+"""Phases of a step whose message may call for something to do."""
 UNSEEN = "nothing has looked at it yet", "`mlstack status` says which stack is not ready; the run goes on once it is"
 """Reason and remedy of an object that no controller took up."""
 _USUAL = ("Unhealthy",)
@@ -104,10 +106,10 @@ def remedy(reason: str, otherwise: str = OTHERWISE) -> str:
     return next((text for pattern, text in _RULES if re.search(pattern, reason)), otherwise)
 
 
-def with_remedy(reason: str) -> str:
-    """The reason, with what to do where that is known."""
-    known = remedy(reason, "")
-    return f"{reason}; {known}" if known else reason
+def step_message(phase: str, message: str) -> str:
+    """What a step says, with what to do where it does not go on and that is known."""
+    known = remedy(message, "") if message and phase in STUCK else ""
+    return f"{message}; {known}" if known else message
 
 
 def _of_pods(pods: Sequence[Object], events: Sequence[Object], otherwise: str) -> Iterator[Holdup]:

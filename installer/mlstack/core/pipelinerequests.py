@@ -57,15 +57,14 @@ def experiment_id(found: Mapping[str, Any]) -> str:
     return str(listed[0]["experiment_id"]) if listed else ""
 
 
-def run_body(
-    exports: Mapping[str, str], name: str, experiment: str, pipeline: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What starts a run. experiment: its id."""
+def run_body(exports: Mapping[str, str], obj: Object, experiment: str) -> dict[str, Any]:
+    """What starts a run of a sample's filled-in object: ``spec.pipeline`` with ``spec.parameters``. experiment: its id."""
+    spec = obj["spec"]
     return {
-        "display_name": name,
+        "display_name": run_name(obj),
         "experiment_id": experiment,
-        "pipeline_spec": dict(pipeline),
-        "runtime_config": {"parameters": dict(parameters)},
+        "pipeline_spec": dict(spec["pipeline"]),
+        "runtime_config": {"parameters": dict(spec.get("parameters") or {})},
         "service_account": exports["serviceAccount"],
     }
 

@@ -27,6 +27,12 @@ def out_of_order(kube: Kube, ground: Collection[str]) -> list[Holdup]:
     return found
 
 
+def warning_of(found: Holdup, verb: str = "") -> Message:
+    """What is said of it. verb: what it does, ``waits`` where the run may yet go on."""
+    what = f"{found.resource} {verb}" if verb else found.resource
+    return Message(text=f"{what}: {found.reason}; {found.remedy}", level="warning")
+
+
 class HoldupTeller:
     """Looks while a sample runs. state: the watched object as the cluster last told it, empty before it is there; ground: the
     stacks that it stands on, whose own parts are looked at too."""
@@ -76,4 +82,4 @@ class HoldupTeller:
             # a reason may name a pod that is new with every try
             if (one.resource, one.remedy) not in self._told and not self._ended.is_set():
                 self._told.add((one.resource, one.remedy))
-                self._emit(Message(text=f"{one.resource} waits: {one.reason}; {one.remedy}", level="warning"))
+                self._emit(warning_of(one, "waits"))

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object
-from mlstack.core.pipelinerequests import run_name
 from mlstack.core.pipelinerun import LABEL_RUN, run_results
 from mlstack.core.ports import Kube
 from mlstack.core.resourcerun import needs_log, resource_results
@@ -63,8 +62,8 @@ class ResourceKind(ResourceState):
 class PipelineServer(Protocol):
     """What runs pipelines. Errors: MlstackError pipelines.*"""
 
-    def submit(self, namespace: str, name: str, pipeline: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-        """Starts a run; gives its id."""
+    def submit(self, obj: Object) -> str:
+        """Starts a run of a sample's filled-in object; gives the run's id."""
         ...
 
     def record(self, namespace: str, run: str) -> Mapping[str, Any] | None:
@@ -83,10 +82,9 @@ class PipelineKind(PipelineState):
     def start(self, obj: Object) -> Started:
         """Hands the pipeline to the server."""
         check_served(self._kube, *WORKFLOW)
-        namespace, spec = obj["metadata"]["namespace"], obj["spec"]
-        run = self._server.submit(namespace, run_name(obj), spec["pipeline"], spec.get("parameters") or {})
+        run = self._server.submit(obj)
         selector = f"{LABEL_RUN}={run}"
-        return Started(run, namespace, *WORKFLOW, selector=selector, pods=selector)
+        return Started(run, obj["metadata"]["namespace"], *WORKFLOW, selector=selector, pods=selector)
 
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """What the run recorded."""

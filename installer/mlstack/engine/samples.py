@@ -8,19 +8,17 @@ from collections.abc import Callable, Collection, Mapping
 
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.events import Emit, Event, LogLine, Message, SampleStep
-from mlstack.core.holdups import with_remedy
+from mlstack.core.holdups import step_message
 from mlstack.core.model import Object
 from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
 from mlstack.core.samplekind import SampleKind, Started
-from mlstack.engine.sampleholdups import HoldupTeller, out_of_order
+from mlstack.engine.sampleholdups import HoldupTeller, out_of_order, warning_of
 
 WATCH_SECONDS = 60.0
 """How long one watch request lives before it is made anew."""
 USUAL = frozenset({"PodInitializing", "ContainerCreating"})
 """What every pod says on its way (the kubelet's reasons): no news."""
-STUCK = frozenset({"Pending", "Failed", "Error"})
-"""Phases of a step whose message may call for something to do."""
 LOG_SECONDS = 10.0
 """How long the last log lines may take after the workflow's end."""
 
@@ -74,7 +72,7 @@ class SampleRunner:
     def _blame(self) -> None:
         """Tells what under the sample is down, which may be why it failed."""
         for one in out_of_order(self._kube, self._ground):
-            self._emit(Message(text=f"{one.resource}: {one.reason}; {one.remedy}", level="warning"))
+            self._emit(warning_of(one))
 
     def _follow(self, run: Started) -> Object:
         """The watched object as it is at the end."""
@@ -121,7 +119,7 @@ class SampleRunner:
                         step=step.id,
                         name=step.name,
                         phase=step.phase,
-                        message=with_remedy(said[1]) if step.phase in STUCK else said[1],
+                        message=step_message(step.phase, said[1]),
                         attempt=step.attempt,
                         seconds=step.seconds,
                     )
