@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import apply, cold, door, lifecycle, ready, report, serving, start
+from bench import apply, cold, door, lifecycle, presets, ready, report, serving, start
 from bench.measure import Results, mlstack
 
 
@@ -24,10 +24,15 @@ def main() -> None:
     usual = ("start", "ready", "apply", "lifecycle")
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", choices=[*usual, "door", "serving", "cold", "report"], metavar="PART", help=", ".join(usual)
+        "parts",
+        nargs="*",
+        choices=[*usual, "door", "serving", "presets", "cold", "report"],
+        metavar="PART",
+        help=", ".join(usual),
     )
     parser.add_argument("--name", default="mlstack", help="the instance that is up")
     parser.add_argument("--rounds", type=int, default=3, help="of the cold apply")
+    parser.add_argument("--profile", default=cold.USUAL, help="of the cold build")
     arguments = parser.parse_args()
     parts: dict[str, Callable[[], Results]] = {
         "start": start.measure,
@@ -36,7 +41,8 @@ def main() -> None:
         "lifecycle": lambda: lifecycle.measure(arguments.name),
         "door": lambda: door.measure(arguments.name),
         "serving": lambda: serving.measure(arguments.name),
-        "cold": cold.measure,
+        "presets": presets.measure,
+        "cold": lambda: cold.measure(arguments.profile),
     }
     for part in arguments.parts or usual:
         if part != "report":

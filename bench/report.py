@@ -35,6 +35,8 @@ TITLES = {
     "door": "The front door, profile `standard`",
     "serving": "Models and services, profile `serving` with stack `knative`",
     "cold": "Cold `up`: nothing cached, no image registry in reach, profile `minimal`",
+    "cold-full": "Cold `up`: the same of profile `full`",
+    "presets": "Profiles, images cached",
 }
 
 
