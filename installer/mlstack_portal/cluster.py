@@ -37,6 +37,8 @@ WORKLOADS = (
     Kind("batch/v1", "Job", "jobs"),
 )
 """What a component is made of, as far as it can be ready or not."""
+SERVERS = WORKLOADS[:2]
+"""Those of them that have to run all the time, in a number that is wanted."""
 
 
 class ClusterError(Exception):

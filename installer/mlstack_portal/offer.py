@@ -42,11 +42,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class SampleOffer:
-    """A sample and the names its expressions see beside its parameters."""
+    """A sample, the names its expressions see beside its parameters, and the stacks that it stands on."""
 
     stack: str
     sample: Sample
     context: Mapping[str, Any]
+    ground: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def parse(text: str) -> Offer:
     platform = data["platform"]
     pipelines = data["pipelines"]
     samples = [
-        SampleOffer(item["stack"], Sample.model_validate(item["document"]), item["context"])
+        SampleOffer(item["stack"], Sample.model_validate(item["document"]), item["context"], frozenset(item["ground"]))
         for item in platform["samples"]
     ]
     return Offer(

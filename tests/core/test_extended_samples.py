@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from mlstack.core.catalogue import Entry
+from mlstack.core.ground import stands_on
 from mlstack.core.resolve import Chosen, Selection
-from mlstack.core.sample import extended, samples_of, stands_on
+from mlstack.core.sample import extended, find_sample, samples_of
 from mlstack.core.samplefile import Sample
 from mlstack.core.stackfile import Stack
 
@@ -92,5 +93,5 @@ def test_a_sample_stands_on_its_stack_on_what_it_asks_for_and_on_what_these_requ
     trainer = replace(chosen("trainer", ["training"]), requires=("store",))
     own = chosen("tuner", [], sample("plain"), sample("both", requires=["training"]))
     selection = Selection("r", "p", "1", (disk, other, store, trainer, own))
-    assert stands_on(selection, "plain") == {"tuner"}
-    assert stands_on(selection, "both") == {"tuner", "trainer", "store", "disk"}
+    assert stands_on(selection, *find_sample(selection, "plain")) == {"tuner"}
+    assert stands_on(selection, *find_sample(selection, "both")) == {"tuner", "trainer", "store", "disk"}

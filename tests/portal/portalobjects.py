@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+OF_EXPERIMENT = {"katib.kubeflow.org/experiment": "katib-random-1"}
+"""The label of what belongs to the experiment of that name."""
 
 
 def stamp(seconds: float) -> str:
     """A moment that many seconds ago, as the API writes it."""
-    return (NOW - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+    return (datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
 def deployment(stack: str, ready: int = 1, wanted: int = 1, name: str = "") -> dict[str, Any]:
@@ -27,6 +28,7 @@ def deployment(stack: str, ready: int = 1, wanted: int = 1, name: str = "") -> d
         "spec": {"replicas": wanted, "selector": {"matchLabels": {"app": name}}},
         "status": {
             "observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted, "availableReplicas": ready,
+            "readyReplicas": ready,
         },
     }  # fmt: skip
 
@@ -145,6 +147,22 @@ def experiment(
         "metadata": _of_sample("katib-random", name, namespace, age),
         "spec": {"maxTrialCount": 4},
         "status": {"trialsSucceeded": done, "conditions": told, **({"currentOptimalTrial": best} if done else {})},
+    }
+
+
+def train_job(phase: str = "", **status: Any) -> dict[str, Any]:
+    told = [{"type": phase, "status": "True", "message": "done", "lastTransitionTime": stamp(5)}] if phase else []
+    return {
+        "kind": "TrainJob",
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "metadata": {
+            "name": "train-distributed-1",
+            "namespace": "alpha",
+            "creationTimestamp": stamp(60),
+            "labels": {"mlstack.dev/sample": "train-distributed"},
+        },
+        "spec": {},
+        "status": {"conditions": told, **status} if told or status else {},
     }
 
 

@@ -61,7 +61,7 @@ def offer_of_all(**changes: Any) -> str:
             context = {**first, "capability": {**first["capability"], **first["exports"]}}
             context |= {"stack": {"name": stack}, "images": images}
             document = sample.model_dump(mode="json", by_alias=True)
-            known.append({"stack": stack, "document": document, "context": context})
+            known.append({"stack": stack, "document": document, "context": context, "ground": [stack, "minio"]})
     return json.dumps(data)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from portalasks import plain, site_of_all, start
-from portalobjects import NOW, experiment, flow, run_pod, stamp, warning
+from portalobjects import OF_EXPERIMENT, experiment, flow, run_pod, stamp, train_job
 from portalworld import ADMIN, USER, Site
 
 from mlstack_portal.cluster import ClusterError, Kind
@@ -17,7 +15,6 @@ from mlstack_portal.runs import PAGE
 from mlstack_portal.subjects import kinds, run_path
 
 pytestmark = pytest.mark.anyio
-OF_EXPERIMENT = {"katib.kubeflow.org/experiment": "katib-random-1"}
 
 
 @pytest.fixture
@@ -148,22 +145,6 @@ async def test_a_failed_one_says_why(site: Site) -> None:
     assert "The run ended: Failed." in text and "Experiment has failed: max failed trials" in text
 
 
-def train_job(phase: str = "", **status: Any) -> dict[str, Any]:
-    told = [{"type": phase, "status": "True", "message": "done", "lastTransitionTime": stamp(5)}] if phase else []
-    return {
-        "kind": "TrainJob",
-        "apiVersion": "trainer.kubeflow.org/v1alpha1",
-        "metadata": {
-            "name": "train-distributed-1",
-            "namespace": "alpha",
-            "creationTimestamp": stamp(60),
-            "labels": {"mlstack.dev/sample": "train-distributed"},
-        },
-        "spec": {},
-        "status": {"conditions": told, **status} if told or status else {},
-    }
-
-
 async def test_results_are_read_from_what_the_programs_print(site: Site) -> None:
     site.cluster.put(train_job("Complete"))
     labels = {"jobset.sigs.k8s.io/jobset-name": "train-distributed-1"}
@@ -238,62 +219,3 @@ def test_paths_of_runs_name_the_kind_unless_it_is_a_workflow(site: Site) -> None
     names = [kind.name for kind in kinds(site.portal.offer())]
     assert names[0] == "Workflow" and sorted(names[1:]) == ["Experiment", "TrainJob"]
     assert run_path(Kind("example.org/v1", "Job", "jobs"), "a", "b/c") == "/runs/a/jobs/b%2Fc"
-
-
-# -- what holds a run up
-
-
-async def test_a_run_that_does_not_go_on_says_what_waits_and_what_to_do(site: Site) -> None:
-    site.cluster.put(experiment("katib-random-1", "alpha", done=0))
-    waiting = {"name": "main", "state": {"waiting": {"reason": "ErrImagePull", "message": "x:1 not found"}}}
-    site.cluster.put(run_pod("katib-random-1-t1", "alpha", "Pending", OF_EXPERIMENT, containerStatuses=[waiting]))
-    answer = await site.get("/runs/alpha/experiments/katib-random-1", USER)
-    text = plain(answer.text)
-    assert "The run does not go on: Pod/alpha/katib-random-1-t1." in text
-    assert "What Pod/alpha/katib-random-1-t1 Why container main: ErrImagePull: x:1 not found Do name an image" in text
-    assert "<code>mlstack images list</code>" in answer.text
-
-
-async def test_a_workflow_says_so_too(site: Site) -> None:
-    site.cluster.put(flow("hello-1", "alpha", "Running"))
-    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Failed", "pods is forbidden: exceeded quota: profile"))
-    text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
-    assert "Workflow/alpha/hello-1" in text and "raise the quota" in text
-
-
-async def test_what_no_rule_knows_is_an_administrators(site: Site) -> None:
-    site.cluster.put(flow("hello-1", "alpha", "Running"))
-    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Odd", "something"))
-    text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
-    assert "ask an administrator" in text and "this command" not in text
-
-
-async def test_what_no_controller_looks_at_is_said(site: Site) -> None:
-    site.cluster.put({**train_job(), "status": {}})
-    text = plain((await site.get("/runs/alpha/trainjobs/train-distributed-1", USER)).text)
-    assert "What TrainJob/alpha/train-distributed-1 Why nothing has looked at it yet" in text
-
-
-@pytest.mark.parametrize(("age", "told"), [(3, False), (15, True)])
-async def test_news_are_waited_for_a_while(site: Site, age: float, told: bool) -> None:
-    since = (datetime.now(UTC) - NOW).total_seconds()
-    site.cluster.put(flow("hello-1", "alpha", "Running", age=age - since))
-    site.cluster.put(warning("Workflow", "hello-1", "alpha", "Odd", "something", age=-since))
-    assert ("What it waits for" in (await site.get("/runs/alpha/hello-1", USER)).text) is told
-
-
-async def test_warnings_of_others_hold_nothing_up(site: Site) -> None:
-    site.cluster.put(experiment("katib-random-1", "alpha", done=0))
-    site.cluster.put(warning("Job", "katib-random-2-x", "alpha", "FailedCreate", "exceeded quota"))
-    site.cluster.put(warning("Job", "katib-random-1-x", "beta", "FailedCreate", "exceeded quota"))
-    site.cluster.put(warning("Job", "katib-random-1-y", "alpha", "FailedCreate", "exceeded quota", age=120))
-    assert "What it waits for" not in (await site.get("/runs/alpha/experiments/katib-random-1", USER)).text
-    assert "list events beta" not in site.cluster.asked
-
-
-async def test_a_step_that_is_stuck_says_what_to_do(site: Site) -> None:
-    run = flow("hello-1", "alpha", "Pending")
-    run["status"]["nodes"]["hello-1-n1"]["message"] = "ImagePullBackOff: nobody has it"
-    site.cluster.put(run)
-    text = plain((await site.get("/runs/alpha/hello-1", USER)).text)
-    assert "ImagePullBackOff: nobody has it; name an image that the nodes have" in text

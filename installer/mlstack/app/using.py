@@ -15,12 +15,13 @@ from mlstack.app.listing import samples
 from mlstack.app.people import no_profile
 from mlstack.app.reading import endpoint_infos, stack_status
 from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
+from mlstack.core.ground import stands_on
 from mlstack.core.model import ResourceId
 from mlstack.core.people import IDENTITY_PROVIDER
 from mlstack.core.plan_services import first_password
 from mlstack.core.resolve import unknown
 from mlstack.core.results import Credential, SampleResult, StackStatus, TestReport
-from mlstack.core.sample import find_sample, sample_object, stands_on
+from mlstack.core.sample import find_sample, sample_object
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.observe import observe_objects
 from mlstack.engine.samplekinds import PipelineKind, ResourceKind, WorkflowKind
@@ -45,7 +46,7 @@ def run_sample(session: Session, name: str, params: Mapping[str, str], watch: bo
         raise no_profile(profile, [one.name for one in session.people.profiles])
     with observing.reader(session) as kube:
         kind = sample_kind(session, kube, sample)
-        ground = stands_on(session.selection, name)
+        ground = stands_on(session.selection, *find_sample(session.selection, name))
         runner = SampleRunner(kube, kind, session.emit, session.cancelled, ground)
         return runner.run(name, obj, sample.spec.results, watch)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlstack.core.context import SAMPLE_NAMES, ExternalFacts, RenderFacts, build_context
 from mlstack.core.exports import contexts
+from mlstack.core.ground import stands_on
 from mlstack.core.resolve import Chosen, Selection
 from mlstack.core.stackfile import Endpoint, Route
 from mlstack.core.template import Templates
@@ -33,7 +34,7 @@ def with_platform(selection: Selection, facts: RenderFacts) -> RenderFacts:
 
 
 def _samples(selection: Selection, facts: RenderFacts) -> Iterator[dict[str, Any]]:
-    """Every sample: its document, and of its stack's context what ``core.sample.fill_sample`` needs."""
+    """Every sample: its document, of its stack's context what ``core.sample.fill_sample`` needs, and the stacks it stands on."""
     found = {chosen.entry.name: context for chosen, context in contexts(selection, facts)}
     for chosen, sample in selection.samples:
         context = found[chosen.entry.name]
@@ -41,6 +42,7 @@ def _samples(selection: Selection, facts: RenderFacts) -> Iterator[dict[str, Any
             "stack": chosen.entry.name,
             "document": sample.model_dump(mode="json", by_alias=True),
             "context": {name: context[name] for name in SAMPLE_NAMES},
+            "ground": sorted(stands_on(selection, chosen, sample)),
         }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlstack.core.brought import provides
 from mlstack.core.context import SAMPLE_NAMES, RenderFacts
 from mlstack.core.errors import ExitCode, Problems
 from mlstack.core.exports import contexts
@@ -32,20 +31,6 @@ def find_sample(selection: Selection, name: str) -> tuple[Chosen, Sample]:
     if name not in found:
         raise unknown("sample", name, list(found))
     return found[name]
-
-
-def stands_on(selection: Selection, name: str) -> frozenset[str]:
-    """The stacks that a sample needs to work while it runs: its own, those that it asks for, and all that these require."""
-    chosen, sample = find_sample(selection, name)
-    known = {one.entry.name: one for one in selection.stacks}
-    todo = [chosen.entry.name]
-    todo += [one for need in sample.spec.requires for one in known if provides(known[one].entry, need)]
-    found: set[str] = set()
-    while todo:
-        if (one := todo.pop()) not in found:
-            found.add(one)
-            todo += known[one].requires
-    return frozenset(found)
 
 
 def extended(samples: Iterable[Sample]) -> tuple[Sample, ...]:
