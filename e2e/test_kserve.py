@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
-import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import kubernetes
 import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.browser import Browser
+from e2e.models import API, SCALE, answers, predictor, put, serve, two_profiles_with_models
 from e2e.platform import Platform, until
 from e2e.tenants import ask_model, program_token
 
 pytestmark = pytest.mark.timeout(600)
 ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 4.2, 1.5], [6.7, 3.0, 5.2, 2.3]]
-API = ("serving.kserve.io", "v1beta1")
 SERVED_BY = "mlstack-served-by"
 TOLD_WITHIN = 30.0
 """Seconds within which a model that cannot be served says why."""
-SCALE = b"""
-class Scale:
-    features = 2
-    def predict(self, rows):
-        return rows.sum(axis=1) * FACTOR
-def load(directory):
-    return Scale()
-"""
 BY_NAME = b"""
 def preprocess(request):
     return {"instances": [[row["a"], row["b"]] for row in request["instances"]]}
@@ -43,17 +32,8 @@ def postprocess(answer):
 
 @pytest.fixture(scope="module")
 def pair(platform: Platform) -> Iterator[tuple[str, str]]:
-    """Two profiles of different owners."""
-    for capability, where in (("model-serving", "serving"), ("profiles", "standard"), ("login", "standard")):
-        if not platform.provides(capability):
-            pytest.skip(f"the platform has no {capability}; `mlstack up --profile {where}` makes it")
-    names = tuple(f"e2e-{word}-{secrets.token_hex(2)}" for word in ("ask", "bar"))
-    for name in names:
-        platform.cli("profiles", "add", name, "--owner", f"{name}@example.org")
-    yield names[0], names[1]
-    for name in names:
-        removed = platform.cli("profiles", "remove", name, "--purge", "--yes", check=False)
-        assert removed.code == 0, f"a profile with models cannot be removed: {removed.err}"
+    with two_profiles_with_models(platform) as names:
+        yield names
 
 
 @pytest.fixture(scope="module")
@@ -64,45 +44,6 @@ def browser(platform: Platform) -> Browser:
 @pytest.fixture(scope="module")
 def custom(platform: Platform, pair: tuple[str, str]) -> kubernetes.client.CustomObjectsApi:
     return kubernetes.client.CustomObjectsApi(platform.api())
-
-
-def put(platform: Platform, profile: str, path: str, content: bytes) -> str:
-    """Puts a file into the profile's bucket with the profile's own key; gives the directory's URI."""
-    values = platform.credential(f"profile-{profile}")
-    store = platform.minio(access_key=values["accesskey"], secret_key=values["secretkey"])
-    store.put_object(f"profile-{profile}", path, io.BytesIO(content), len(content))
-    return f"s3://profile-{profile}/{path.rpartition('/')[0]}"
-
-
-def predictor(uri: str, form: str = "python", **more: Any) -> dict[str, Any]:
-    model = {"modelFormat": {"name": form}, "storageUri": uri}
-    return {"serviceAccountName": "model-reader", "model": model, **more}
-
-
-def serve(custom: kubernetes.client.CustomObjectsApi, space: str, name: str, **spec: Any) -> None:
-    """Makes an InferenceService, or replaces the specification of one that is there."""
-    body = {"apiVersion": "/".join(API), "kind": "InferenceService", "metadata": {"name": name}, "spec": spec}
-    try:
-        custom.create_namespaced_custom_object(*API, space, "inferenceservices", body)
-    except ApiException as error:
-        if error.status != 409:
-            raise
-        found = custom.get_namespaced_custom_object(*API, space, "inferenceservices", name)
-        custom.replace_namespaced_custom_object(*API, space, "inferenceservices", name, {**found, "spec": spec})
-
-
-def answers(browser: Browser, space: str, name: str, bearer: str, body: Any) -> httpx.Response:
-    """The first good answer of a model that is on its way."""
-    last: list[httpx.Response] = []
-
-    def good() -> httpx.Response | None:
-        last[:] = [ask_model(browser, f"/serving/{space}/{name}/v1/models/{name}:predict", bearer, body)]
-        return last[0] if last[0].status_code == 200 else None
-
-    try:
-        return until(good, 180)
-    except AssertionError as error:
-        raise AssertionError(f"{error}: {last[0].status_code} {last[0].text}") from None
 
 
 @pytest.fixture(scope="module")
