@@ -10,6 +10,7 @@ from typing import Any
 import kubernetes
 
 from bench.measure import mlstack
+from mlstack.core.budget import quantity
 
 IDLE_SECONDS = 60
 SETTLE_SECONDS = 60
@@ -43,6 +44,19 @@ def used(instance: str) -> dict[str, Use]:
         name: Use((cpu - before.get(name, (cpu, 0))[0]) / 1e6 / seconds, memory / 2**20)
         for name, (cpu, memory) in after.items()
     }
+
+
+def requested(instance: str) -> Use:
+    """What the platform's pods request of the nodes altogether, so much of which others cannot have."""
+    status = json.loads(mlstack("status", "--json", "--name", instance).out)
+    core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(status["kubeconfig"]))
+    total = Use(0, 0)
+    for pod in core.list_pod_for_all_namespaces(field_selector="status.phase=Running").items:
+        for container in pod.spec.containers:
+            asked = (container.resources.requests if container.resources else None) or {}
+            cpu, memory = quantity(asked.get("cpu", 0)), quantity(asked.get("memory", 0))
+            total += Use(float(cpu) * 1000, float(memory) / 2**20)
+    return total
 
 
 def _summary(core: Any) -> dict[str, tuple[int, int]]:

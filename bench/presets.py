@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from bench.idle import NODES, Use, used
+from bench.idle import NODES, Use, requested, used
 from bench.measure import Results, Row, mlstack
 from mlstack.adapters.catalog import DataCatalogue
 
@@ -37,14 +37,16 @@ def _profile(profile: str) -> list[Row]:
     try:
         up = mlstack("up", "--yes", "--plain", "--no-ui", "--profile", profile, *name).seconds
         again = mlstack("up", "--yes", "--plain", "--no-ui", *name).seconds
-        parts = used(INSTANCE)
+        asked, parts = requested(INSTANCE), used(INSTANCE)
     finally:
         down = mlstack("down", "--purge", "--yes", *name).seconds
-    return rows(profile, up, again, down, parts)
+    return rows(profile, (up, again, down), asked, parts)
 
 
-def rows(profile: str, up: float, again: float, down: float, parts: dict[str, Use]) -> list[Row]:
-    """The lines of a profile. up, again, down: seconds; parts: use by pod, and of NODES."""
+def rows(profile: str, seconds: tuple[float, float, float], asked: Use, parts: dict[str, Use]) -> list[Row]:
+    """The lines of a profile. seconds: of ``up``, of a second one and of ``down``; asked: requests of all pods; parts: use by
+    pod, and of NODES."""
+    up, again, down = seconds
     spaces: defaultdict[str, Use] = defaultdict(lambda: Use(0, 0))
     for pod, use in parts.items():
         if pod != NODES:
@@ -56,5 +58,5 @@ def rows(profile: str, up: float, again: float, down: float, parts: dict[str, Us
     goal, target = ("P17", f"{ceiling} GiB") if ceiling else ("", "")
     return [
         Row("", f"`{profile}`: `up`", f"{up:.0f} s", note=f"again {again:.1f} s, `down --purge` {down:.0f} s"),
-        Row(goal, f"`{profile}`: idle", str(parts[NODES]), "", target, met, note),
+        Row(goal, f"`{profile}`: idle", str(parts[NODES]), f"requested: {asked}", target, met, note),
     ]
