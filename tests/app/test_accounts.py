@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from mlstack.core.desired import RenderedStack
 from mlstack.core.errors import MlstackError, Problems
 from mlstack.core.model import ClusterFacts, ClusterState
 from mlstack.core.people import ANNOTATION_RECORD, Member, People, User
+from mlstack.engine.lock import HostLock
 
 HEAD = "apiVersion: mlstack/v1alpha1\nkind: Config\n"
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace"}
@@ -37,6 +39,8 @@ class FakeSession:
     ran: list[Any] = field(default_factory=list)
     seen: Any = None
     name: str = "lab"
+    directory: Path = Path()
+    locked: bool = False
     exports = Session.exports
 
     def __post_init__(self) -> None:
@@ -63,7 +67,7 @@ class FakeSession:
 
 
 @pytest.fixture
-def session(fake, monkeypatch):
+def session(fake, monkeypatch, tmp_path):
     fake.kinds[("dex.coreos.com/v1", "passwords")] = ("Password", True)
     kube = KubeClient(fake.kubeconfig)
     kube.create({**NAMESPACE, "metadata": {"name": "auth"}})
@@ -79,7 +83,7 @@ def session(fake, monkeypatch):
     monkeypatch.setattr(profiles, "carry_out", ran)
     monkeypatch.setattr(profiles, "run_plan", ran)
     monkeypatch.setattr(passwords, "COST", 4)
-    return FakeSession(kube)
+    return FakeSession(kube, directory=tmp_path / "lab")
 
 
 def code_of(function, *arguments) -> str:
@@ -97,6 +101,21 @@ def test_a_profile_is_a_namespace_that_every_up_reads(session):
     assert [one.name for one in session.people.profiles] == ["admin", "ann"], "the administrator has one by itself"
     assert profiles.add_profile(session, "ann", "ann", {}).ok, "again is no error"
     assert code_of(profiles.add_profile, session, "ann", "bob@lab", {}) == "profiles.exists"
+
+
+@pytest.mark.parametrize("change", ["add", "share", "remove"])
+def test_what_is_refused_for_somebody_elses_lock_has_written_nothing(session, change: str) -> None:
+    profiles.add_profile(session, "old", "a@b", {})
+    before = session.people
+    changes = {
+        "add": lambda: profiles.add_profile(session, "new", "a@b", {}),
+        "share": lambda: profiles.share_profile(session, "old", "c@d", "edit", False),
+        "remove": lambda: profiles.remove_profile(session, "old", True),
+    }
+    with HostLock(session.directory, "images build"):
+        assert code_of(changes[change]) == "lock.held"
+    assert session.people == before
+    assert changes[change]().ok
 
 
 def test_a_profile_never_takes_a_namespace_that_is_somebody_elses(session):
@@ -121,14 +140,16 @@ def test_sharing_is_idempotent_and_reversible(session):
     assert code_of(profiles.share_profile, session, "p", "system:masters", "view", True) == "profiles.bad-group"
 
 
-def test_two_who_share_at_once_both_count(session, monkeypatch):
+def test_two_hosts_that_share_at_once_both_count(session, monkeypatch, tmp_path):
     profiles.add_profile(session, "p", "a@b", {})
     replace, late = session.kube.replace, []
 
     def slow(obj):
         if not late:
             late.append(True)
-            profiles.share_profile(session, "p", "first@x", "view", False)
+            profiles.share_profile(
+                FakeSession(session.kube, directory=tmp_path / "other"), "p", "first@x", "view", False
+            )
         return replace(obj)
 
     monkeypatch.setattr(session.kube, "replace", slow)

@@ -25,7 +25,7 @@ def session(tmp_path: Path) -> Any:
     (directory / "journal.jsonl").write_text("{}")
     (paths.state / "ansible").mkdir()
     (paths.state / "ansible" / "host.log").write_text("ok")
-    return SimpleNamespace(paths=paths, directory=directory)
+    return SimpleNamespace(paths=paths, directory=directory, locked=False)
 
 
 def test_kept_volumes_stay_and_the_shared_logs_with_them(session: Any) -> None:

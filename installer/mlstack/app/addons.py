@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlstack.app.lifecycle import carry_out
+from mlstack.app.lifecycle import carry_out, changing
 from mlstack.core.config import Origin
 from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.resolve import unknown
@@ -29,9 +29,10 @@ def set_addon(session: Session, name: str, enabled: bool) -> Report:
             remedy="change it there, then run `mlstack up`",
             exit_code=ExitCode.USAGE,
         )
-    session.choices.write(addons={**session.choices.addons, name: enabled})
     addons = {**session.config.addons, name: session.config.addons[name].model_copy(update={"enabled": enabled})}
     config = session.config.model_copy(update={"addons": addons})
     origins = {**session.resolved.origins, path: Origin("choice", "addon command")}
     changed = replace(session, resolved=replace(session.resolved, config=config, origins=origins))
-    return carry_out(changed, "up", lambda _changes: True, host_changes=False)
+    with changing(changed, f"addon {'enable' if enabled else 'disable'}") as mine:
+        session.choices.write(addons={**session.choices.addons, name: enabled})
+        return carry_out(mine, "up", lambda _changes: True, host_changes=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import mlstack.adapters
 from mlstack.app import observing
 from mlstack.app.connecting import service_token
-from mlstack.app.lifecycle import show_plan
+from mlstack.app.lifecycle import changing, show_plan
 from mlstack.app.profiles import applied, change_record, namespace_of, profile_stack, purge_profiles
 from mlstack.app.verifying import authority
 from mlstack.core.actions import Report
@@ -184,10 +184,11 @@ def _stop_if_asked(session: Session) -> None:
 def _profiles(session: Session) -> Iterator[None]:
     """Makes both profiles, and deletes them with all that is in them, whatever happened."""
     try:
-        with observing.reader(session) as kube:
-            for name in NAMES:
-                kube.create(namespace_of(session.name, Profile(name, f"{name}@example.org")))
-        _done(applied(session))
+        with changing(session, "verify") as mine:
+            with observing.reader(mine) as kube:
+                for name in NAMES:
+                    kube.create(namespace_of(mine.name, Profile(name, f"{name}@example.org")))
+            _done(applied(mine))
         yield
     finally:
         _discard(replace(session, cancelled=lambda: False, seen=None))
@@ -196,12 +197,13 @@ def _profiles(session: Session) -> Iterator[None]:
 def _discard(session: Session) -> None:
     with observing.reader(session) as kube:
         there = [name for name in NAMES if kube.get(ResourceId("Namespace", name)) is not None]
-        for name in there:
-            change_record(session, kube, name, lambda found: replace(found, removed=True, declared=False))
-    if not there:
-        return
-    _done(applied(session))
-    _done(purge_profiles(session, profile_stack(session), there, "verify"))
+        if not there:
+            return
+        with changing(session, "verify") as mine:
+            for name in there:
+                change_record(mine, kube, name, lambda found: replace(found, removed=True, declared=False))
+            _done(applied(mine))
+            _done(purge_profiles(mine, profile_stack(mine), there, "verify"))
 
 
 def _done(report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -104,10 +104,23 @@ def run_plan(session: Session, command: str, plan: Plan, facts: Facts) -> Report
 
 
 @contextmanager
+def changing(session: Session, command: str) -> Iterator[Session]:
+    """The session under the instance's lock, for a command that first writes down what it then brings about: one that is
+    refused has written nothing. Raises ``lock.held``."""
+    with _locked(session, command):
+        yield replace(session, locked=True)
+
+
+def _locked(session: Session, command: str) -> AbstractContextManager[object]:
+    """The instance's lock on this host, unless the command that this is part of holds it."""
+    return nullcontext() if session.locked else HostLock(session.directory, command)
+
+
+@contextmanager
 def _writing(session: Session, command: str) -> Iterator[tuple[ClusterAccess, threading.Event]]:
     """The instance's host lock and its way to the cluster; the event is set once another writer took the Lease."""
     lost = threading.Event()
-    with HostLock(session.directory, command):
+    with _locked(session, command):
         unchanged.drop(session.directory)
         access = ClusterAccess(session.connect, session.name, identity(session.directory, command), lost.set)
         try:

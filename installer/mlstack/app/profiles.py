@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlstack.app import observing
-from mlstack.app.lifecycle import carry_out, run_plan
+from mlstack.app.lifecycle import carry_out, changing, run_plan
 from mlstack.app.people import ProfileSpace, email_of, labels_of, no_profile, space_of, spaces
 from mlstack.core.accounts import ContributorInfo, ProfileInfo
 from mlstack.core.actions import Plan, Report
@@ -65,17 +65,18 @@ def add_profile(session: Session, name: str, owner: str, quota: Mapping[str, str
     """Makes a profile, or opens one that was removed. Raises profiles.exists when it is somebody else's."""
     profile_stack(session)
     _check_name(session, name)
-    with observing.reader(session) as kube:
-        wanted = Profile(name, email_of(session, kube, owner), quota=dict(quota))
-        try:
-            kube.create(namespace_of(session.name, wanted))
-        except MlstackError as error:
-            if error.code != "kube.conflict":
-                raise
-            if not _is_profile(session, kube.get(ResourceId("Namespace", name))):
-                raise _bad_name(f"there is a namespace '{name}' that is no profile of '{session.name}'") from None
-            change_record(session, kube, name, lambda found: _reopened(found, wanted))
-    return applied(session)
+    with changing(session, "profiles add") as mine:
+        with observing.reader(mine) as kube:
+            wanted = Profile(name, email_of(mine, kube, owner), quota=dict(quota))
+            try:
+                kube.create(namespace_of(mine.name, wanted))
+            except MlstackError as error:
+                if error.code != "kube.conflict":
+                    raise
+                if not _is_profile(mine, kube.get(ResourceId("Namespace", name))):
+                    raise _bad_name(f"there is a namespace '{name}' that is no profile of '{mine.name}'") from None
+                change_record(mine, kube, name, lambda found: _reopened(found, wanted))
+        return applied(mine)
 
 
 def _check_name(session: Session, name: str) -> None:
@@ -143,15 +144,16 @@ def share_profile(session: Session, name: str, person: str, role: Role | None, g
     """Shares a profile with a user or a group; role None takes the share back. Raises profiles.unknown, users.unknown."""
     profile_stack(session)
     _not_declared(session, name)
-    with observing.reader(session) as kube:
-        who = _group(person) if group else email_of(session, kube, person)
+    with changing(session, "profiles share") as mine:
+        with observing.reader(mine) as kube:
+            who = _group(person) if group else email_of(mine, kube, person)
 
-        def shared(found: Profile) -> Profile:
-            others = tuple(one for one in found.members if (one.name, one.group) != (who, group))
-            return replace(found, members=others if role is None else (*others, Member(who, role, group)))
+            def shared(found: Profile) -> Profile:
+                others = tuple(one for one in found.members if (one.name, one.group) != (who, group))
+                return replace(found, members=others if role is None else (*others, Member(who, role, group)))
 
-        change_record(session, kube, name, shared, opened=True)
-    return applied(session)
+            change_record(mine, kube, name, shared, opened=True)
+        return applied(mine)
 
 
 def _group(name: str) -> str:
@@ -169,12 +171,13 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
     """Takes all access to a profile away and keeps its namespace, volumes and bucket; purge: deletes them too."""
     stack = profile_stack(session)
     _not_declared(session, name)
-    with observing.reader(session) as kube:
-        change_record(session, kube, name, lambda found: replace(found, removed=True, declared=False))
-    report = applied(session)
-    if not (purge and report.ok):
-        return report
-    return purge_profiles(session, stack, [name], "profiles remove")
+    with changing(session, "profiles remove") as mine:
+        with observing.reader(mine) as kube:
+            change_record(mine, kube, name, lambda found: replace(found, removed=True, declared=False))
+        report = applied(mine)
+        if not (purge and report.ok):
+            return report
+        return purge_profiles(mine, stack, [name], "profiles remove")
 
 
 def purge_profiles(session: Session, stack: RenderedStack, names: Sequence[str], command: str) -> Report:

@@ -51,6 +51,8 @@ class Session:
     """By what the next ``up`` can tell that there is still nothing to do, when this one found so."""
     renew: frozenset[ResourceId] = frozenset()
     """Generated Secrets that the next ``up`` gives new values."""
+    locked: bool = False
+    """The command that this is part of holds the instance's lock on this host."""
 
     @property
     def config(self) -> Config:
