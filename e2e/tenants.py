@@ -13,7 +13,7 @@ import pytest
 
 from e2e.application import AUDIENCE
 from e2e.browser import Browser
-from e2e.platform import Platform
+from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, wait_for
 
 ANN, BOB = "e2e-ann@example.org", "e2e-bob@example.org"
 """Two users who have nothing in common."""
@@ -66,3 +66,16 @@ def may(platform: Platform, who: str, verb: str, resource: str, space: str, grou
     review = {"spec": {"user": who, "groups": list(groups), "resourceAttributes": attributes}}
     api = kubernetes.client.AuthorizationV1Api(platform.api())
     return bool(api.create_subject_access_review(review).status.allowed)
+
+
+def knock(platform: Platform, space: str, host: str, port: int) -> str:
+    """What a pod of the profile says of a connection: ``in``, or ``kept out`` and why."""
+    code = (
+        "import socket\n"
+        f"try: socket.create_connection(({host!r}, {port}), 5); print('in')\n"
+        "except OSError as error: print('kept out', error)\n"
+    )
+    core = platform.core()
+    name = run_pod(core, space, restricted(PYTHON_IMAGE, ["python3", "-c", code]))
+    assert wait_for(core, space, name, {"Succeeded", "Failed"}) == "Succeeded"
+    return str(core.read_namespaced_pod_log(name, space))

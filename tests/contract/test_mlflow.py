@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from callers import only_the_gateway_gets_in
 from contract_data import CATALOGUE, FACTS, Workshop
 
 from mlstack.core.resolve import Choice, profile_of, resolve
@@ -22,19 +23,7 @@ def of(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def test_only_the_gateway_gets_in_and_nothing_out_but_to_tables_and_files(objects: list[dict[str, Any]]) -> None:
-    policies = {tuple(one["spec"]["policyTypes"]): one["spec"] for one in of(objects, "NetworkPolicy")}
-    (caller,) = policies["Ingress",]["ingress"]
-    (source,) = caller["from"]
-    (expression,) = source["namespaceSelector"]["matchExpressions"]
-    assert expression["key"].endswith("/gateway") and "podSelector" not in source
-    reached = {
-        rule["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]: [
-            p["port"] for p in rule["ports"]
-        ]
-        for rule in policies["Egress",]["egress"]
-    }
-    assert reached == {"kube-system": [53, 53], "minio": [9000], "mysql": [3306]}
-    assert all(spec["podSelector"] == {} for spec in policies.values())
+    assert only_the_gateway_gets_in(objects) == {"kube-system": [53, 53], "minio": [9000], "mysql": [3306]}
 
 
 def test_it_answers_to_the_platforms_name_and_pages_only(objects: list[dict[str, Any]], workshop: Workshop) -> None:

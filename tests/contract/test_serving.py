@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from callers import machine, person
 from contract_data import CATALOGUE, FACTS, Workshop
 
 from mlstack.core.authzmatch import Request, policy_applies
@@ -15,7 +16,6 @@ from mlstack.core.desired import RenderedStack
 from mlstack.core.people import Member, People, Profile
 
 VERSION = CATALOGUE.versions("kserve")[-1]
-ISSUER = "https://kubernetes.default.svc.cluster.local"
 PEOPLE = People(
     profiles=(
         Profile("ann", "ann@lab", (Member("bob@lab", "view"), Member("readers", "edit", group=True))),
@@ -32,17 +32,6 @@ def one(workshop: Workshop) -> RenderedStack:
 
 def of_kind(one: RenderedStack, kind: str) -> dict[str, dict[str, Any]]:
     return {obj["metadata"]["name"]: obj for obj in one.objects if obj["kind"] == kind}
-
-
-def person(email: str, *groups: str) -> dict[str, Any]:
-    return {
-        "principal": "https://lab/dex/x",
-        "claims": {"email": email, **({"groups": list(groups)} if groups else {})},
-    }
-
-
-def machine(namespace: str, name: str = "default-editor") -> dict[str, Any]:
-    return {"principal": f"{ISSUER}/system:serviceaccount:{namespace}:{name}", "claims": {"iss": ISSUER}}
 
 
 WHO = {
