@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from callers import ISSUER, machine, person
 from contract_data import CATALOGUE, FACTS, Workshop
-from test_serving import ISSUER, machine, person
 
 from mlstack.core.authzmatch import Request, policy_applies
 from mlstack.core.desired import RenderedStack
