@@ -69,8 +69,9 @@ def serve(
     except ApiException as error:
         if error.status != 409:
             raise
-        found = custom.get_namespaced_custom_object(*API, space, "inferenceservices", name)
-        custom.replace_namespaced_custom_object(*API, space, "inferenceservices", name, {**found, "spec": spec})
+        # its controller writes into it as well
+        change = [{"op": "replace", "path": "/spec", "value": spec}]
+        custom.patch_namespaced_custom_object(*API, space, "inferenceservices", name, change)
 
 
 def answers(browser: Browser, space: str, name: str, bearer: str, body: Any) -> httpx.Response:

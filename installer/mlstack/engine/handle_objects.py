@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import copy
-import time
 
 from mlstack.core.actions import Apply, Delete, Prune, RecordInventory
 from mlstack.core.desired import InventoryEntry, StackInventory
 from mlstack.core.diff import Change, compare
-from mlstack.core.errors import MlstackError, interrupted
+from mlstack.core.errors import MlstackError
 from mlstack.core.events import Message
 from mlstack.core.model import ANNOTATION_FINGERPRINT, LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
 from mlstack.core.order import CUSTOM_PHASE, phase
@@ -18,13 +17,12 @@ from mlstack.core.ports import Kube
 from mlstack.core.restarts import marked, revision_of, secrets_mark
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
+from mlstack.engine.gone import wait_gone
 from mlstack.engine.handle_certificates import authority_bundle, authority_id
 from mlstack.engine.inventory import other_instances, write_inventory
 
 REMADE = frozenset({"Job", "StorageClass", "PriorityClass", "RoleBinding", "ClusterRoleBinding", "CSIDriver"})
 """Kinds with fields that cannot be changed and that hold nothing of their own, so that they may be deleted and made anew."""
-GONE_WITHIN = 180.0
-"""Seconds a deleted object's finalizers may take."""
 
 
 def apply(context: Context, action: Apply) -> Done:
@@ -138,29 +136,6 @@ def _in_use(kube: Kube, definition: Object) -> str:
     resource = kube.resource(f"{spec['group']}/{served}", spec["names"]["kind"])
     count = len(kube.list_metadata(resource)) if resource else 0
     return f"there are {count} objects of its kind" if count else ""
-
-
-def wait_gone(context: Context, kube: Kube, rid: ResourceId, uid: str = "") -> None:
-    """Waits until a deleted object is gone. Raises MlstackError kube.stuck when finalizers hold it, run.interrupted."""
-    resource, deadline = kube.resource(rid.api_version, rid.kind), time.monotonic() + GONE_WITHIN
-    while resource is not None:
-        found = kube.get(rid)
-        if found is None or (uid and found["metadata"].get("uid") != uid):
-            return
-        if context.cancelled():
-            raise interrupted(f"the deletion of {rid}")
-        if time.monotonic() > deadline:
-            held = ", ".join(found["metadata"].get("finalizers") or ()) or "its parts"
-            raise MlstackError(
-                "kube.stuck",
-                f"{rid} is being deleted but does not go away",
-                why=f"held by {held}",
-                remedy="Start what handles the finalizer, or remove the finalizer by hand, then run the command again.",
-            )
-        events = kube.watch(resource, namespace=rid.namespace, fields=f"metadata.name={rid.name}", timeout=2.0)
-        for event in events:
-            if event.type == "DELETED":
-                break
 
 
 def record_inventory(context: Context, action: RecordInventory) -> Done:
