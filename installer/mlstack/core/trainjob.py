@@ -62,7 +62,8 @@ def _possible(job: Job, hints: Hints) -> bool:
     if job.kind == "MPIJob":
         why = "a TrainJob of this kind needs a runtime with mlPolicy.mpi and images with OpenMPI and sshd; there is none here"
         remedy = (
-            "make such a runtime and name it in a TrainJob with numNodes = workers; or let the program meet over gloo"
+            "keep it, as an MPIJob of kubeflow.org/v2beta1 with an image as the page of addon `mpi-operator` says, which runs it; "
+            "or let the program meet over gloo"
         )
         hints.add(job.path, "an MPIJob is not translated", why, remedy)
         return False
