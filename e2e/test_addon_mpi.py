@@ -13,7 +13,7 @@ from kubernetes.client.exceptions import ApiException
 from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, until, wait_for
 from e2e.tenants import ANN, ann_and_bob, for_users_at_home, may, needs
 
-IMAGE = "mlstack.local/openmpi:5.0"
+IMAGE = "mlstack.local/openmpi:4.1"
 GROUP, VERSION, PLURAL = "kubeflow.org", "v2beta1", "mpijobs"
 LABEL = "training.kubeflow.org/job-name"
 

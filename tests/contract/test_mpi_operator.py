@@ -14,7 +14,7 @@ from contract_data import CATALOGUE, FACTS, ROOT, Workshop
 from mlstack.core.sample import sample_object
 
 NAME, VERSION = "mpi-operator", "0.8.0"
-IMAGE = "mlstack.local/openmpi:5.0"
+IMAGE = "mlstack.local/openmpi:4.1"
 FOLDER = ROOT / "addons" / NAME / VERSION / "image"
 SOURCE = ROOT / "stacks/locks/go" / NAME / "cmd" / NAME
 
