@@ -1,5 +1,5 @@
-// Command mpi-operator runs upstream's controller of MPIJobs with fewer rights than upstream's own program: it makes the Secret with
-// the keys of a job and reads none, and one replica that is replaced instead of doubled needs no lease.
+// Command mpi-operator runs upstream's controller of MPIJobs with fewer rights than upstream's own program: it makes the Secret
+// with the keys of a job and reads none, and one replica that is replaced instead of doubled needs no lease.
 package main
 
 import (

@@ -35,7 +35,8 @@ var _ schedulinginformers.PriorityClassInformer = unwatchedPriorities{}
 func (unwatchedPriorities) Informer() cache.SharedIndexInformer           { return unwatched{} }
 func (unwatchedPriorities) Lister() schedulinglisters.PriorityClassLister { return nil }
 
-// unwatchedSecrets knows of no Secret: the controller makes that of a job at each look, and is told that all is well where it is there.
+// unwatchedSecrets knows of no Secret: the controller makes that of a job at each look, and is told that all is well where it is
+// there.
 type unwatchedSecrets struct {
 	corelisters.SecretListerExpansion
 	corelisters.SecretNamespaceListerExpansion
@@ -85,7 +86,8 @@ type secrets struct {
 	made      *sync.Map
 }
 
-// Create fails where the Secret is there and known to be of an earlier job of that name: it goes with that job, and is made anew then.
+// Create fails where the Secret is there and known to be of an earlier job of that name: it goes with that job, and is made anew
+// then.
 func (own secrets) Create(ctx context.Context, secret *corev1.Secret, options metav1.CreateOptions) (*corev1.Secret, error) {
 	key := types.NamespacedName{Namespace: own.namespace, Name: secret.Name}
 	var owner types.UID
