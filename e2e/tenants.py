@@ -79,6 +79,8 @@ def knock(platform: Platform, space: str, host: str, port: int) -> str:
     name = run_pod(core, space, restricted(PYTHON_IMAGE, ["python3", "-c", code]))
     assert wait_for(core, space, name, {"Succeeded", "Failed"}) == "Succeeded"
     return str(core.read_namespaced_pod_log(name, space))
+
+
 def for_users_at_home(platform: Platform, resource: str, spaces: tuple[str, str]) -> None:
     """Fails unless ann and bob make such objects, which run programs with any account of their namespace, in their own
     profiles only, and the accounts of workflows and pipelines nowhere. spaces: as ``ann_and_bob`` gives them."""

@@ -19,9 +19,7 @@ from kubernetes.client.exceptions import ApiException
 from e2e.application import AUDIENCE, machine_token
 from e2e.browser import Browser
 from e2e.platform import Platform, until
-from e2e.tenants import ANN, BOB, ann_and_bob, knock, may, needs
-from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, until, wait_for
-from e2e.tenants import ANN, ann_and_bob, for_users_at_home, may, needs
+from e2e.tenants import ANN, ann_and_bob, for_users_at_home, knock, may, needs
 
 TORCH_IMAGE = "mlstack.local/torch:2.6"
 PYTORCHJOBS = ("kubeflow.org", "v1", "pytorchjobs")
