@@ -24,6 +24,7 @@ def pair(platform: Platform) -> Iterator[tuple[Owner, Owner]]:
             pytest.skip(f"the platform has no {capability} (profile full has them)")
     found = tuple(owner(platform, word) for word in ("note", "other"))
     for one in found:
+        assert pods(platform, one.name) == 0, "it is made asleep"
         one.open()
     yield found[0], found[1]
     for one in found:

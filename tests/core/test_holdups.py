@@ -91,7 +91,9 @@ def test_parts_of_the_platform_that_are_down_are_told_with_their_stack() -> None
         workload("fine", "minio", 2, 1),
         workload("default", "minio", None, 0),
         workload("asleep", "notebooks", 0, 0),
+        workload("own", "minio", 0, 0),
     ]
+    workloads[-1]["metadata"]["annotations"] = {"mlstack.dev/left-to": "ann"}
     found = {one.resource: one for one in ailing(workloads, {"mysql", "minio"})}
     assert found.keys() == {"StatefulSet/mysql/db", "StatefulSet/minio/store", "StatefulSet/minio/default"}
     assert "none of its pods" in found["StatefulSet/mysql/db"].reason

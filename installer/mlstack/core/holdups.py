@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlstack.core.model import LABEL_STACK, Object, ResourceId
+from mlstack.core.model import ANNOTATION_OWNERS, LABEL_STACK, Object, ResourceId
 from mlstack.core.pending import last_seen, pod_reason, short
 
 _RULES: tuple[tuple[str, str], ...] = (
@@ -155,6 +155,8 @@ def ailing(workloads: Sequence[Object], stacks: Collection[str]) -> list[Holdup]
     """
     found = []
     for obj in workloads:
+        if ANNOTATION_OWNERS in (obj["metadata"].get("annotations") or {}):
+            continue  # its users stop it as they like
         stack = (obj["metadata"].get("labels") or {}).get(LABEL_STACK, "")
         ready, wanted = int((obj.get("status") or {}).get("readyReplicas") or 0), obj["spec"].get("replicas", 1)
         if stack in stacks and not ready:

@@ -10,7 +10,15 @@ from mlstack.core.desired import InventoryEntry, StackInventory
 from mlstack.core.diff import Change, compare
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Message
-from mlstack.core.model import ANNOTATION_FINGERPRINT, LABEL_INSTANCE, LABEL_STACK, SYSTEM_NAMESPACE, Object, ResourceId
+from mlstack.core.model import (
+    ANNOTATION_FINGERPRINT,
+    ANNOTATION_REPLICAS,
+    LABEL_INSTANCE,
+    LABEL_STACK,
+    SYSTEM_NAMESPACE,
+    Object,
+    ResourceId,
+)
 from mlstack.core.order import CUSTOM_PHASE, phase
 from mlstack.core.plan_base import key_of
 from mlstack.core.ports import Kube
@@ -33,6 +41,9 @@ def apply(context: Context, action: Apply) -> Done:
     obj = _trusting(action.object, authority_bundle(context, kube)) if action.ca_bundle else action.object
     if action.secrets:
         obj = marked(obj, secrets_mark({one: _revision(kube, one) for one in action.secrets}))
+    annotations = obj["metadata"].get("annotations") or {}
+    if ANNOTATION_REPLICAS in annotations and context.live.get(rid) is None:
+        _make(kube, obj, int(annotations[ANNOTATION_REPLICAS]))
     try:
         answer = kube.apply(obj)
     except MlstackError as error:
@@ -46,6 +57,15 @@ def apply(context: Context, action: Apply) -> Done:
         answer = kube.apply(obj)
     context.note(rid, obj, answer)
     return Done(True, action.why)
+
+
+def _make(kube: Kube, obj: Object, replicas: int) -> None:
+    """Makes a workload with so many pods. Not by an apply, which would have to keep saying how many there are."""
+    try:
+        kube.create({**obj, "spec": {**obj["spec"], "replicas": replicas}})
+    except MlstackError as error:
+        if error.code != "kube.conflict":  # there is one already
+            raise
 
 
 def _as_wanted(context: Context, kube: Kube, action: Apply) -> bool:
