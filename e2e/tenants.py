@@ -26,6 +26,12 @@ def needs(platform: Platform, where: str, *capabilities: str) -> None:
             pytest.skip(f"the platform has nothing that provides {capability} ({where})")
 
 
+def needs_addon(platform: Platform, name: str) -> None:
+    """Skips the tests of an addon that is not on."""
+    if name not in {stack["name"] for stack in platform.status()["stacks"]}:
+        pytest.skip(f"addon {name} is off (`mlstack addon enable {name}`)")
+
+
 @contextmanager
 def ann_and_bob(platform: Platform, where: str, *capabilities: str) -> Iterator[tuple[str, str]]:
     """Their profiles, on a platform that has it all; else the tests are skipped, as ``needs`` does."""

@@ -11,7 +11,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, until, wait_for
-from e2e.tenants import ANN, ann_and_bob, for_users_at_home, may, needs
+from e2e.tenants import ANN, ann_and_bob, for_users_at_home, may, needs_addon
 
 IMAGE = "mlstack.local/openmpi:4.1"
 GROUP, VERSION, PLURAL = "kubeflow.org", "v2beta1", "mpijobs"
@@ -20,7 +20,7 @@ LABEL = "training.kubeflow.org/job-name"
 
 @pytest.fixture(scope="module")
 def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
-    needs(platform, "`mlstack addon enable mpi-operator`", "mpi")
+    needs_addon(platform, "mpi-operator")
     with ann_and_bob(platform, "profile standard has it") as names:
         yield names
 

@@ -19,17 +19,11 @@ from kubernetes.client.exceptions import ApiException
 from e2e.application import AUDIENCE, machine_token
 from e2e.browser import Browser
 from e2e.platform import Platform, until
-from e2e.tenants import ANN, ann_and_bob, for_users_at_home, knock, may, needs
+from e2e.tenants import ANN, ann_and_bob, for_users_at_home, knock, may, needs, needs_addon
 
 TORCH_IMAGE = "mlstack.local/torch:2.6"
 PYTORCHJOBS = ("kubeflow.org", "v1", "pytorchjobs")
 TRAINJOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
-
-
-def needs_addon(platform: Platform, name: str) -> None:
-    """Skips the tests of an addon that is not on."""
-    if name not in {stack["name"] for stack in platform.status()["stacks"]}:
-        pytest.skip(f"addon {name} is off (`mlstack addon enable {name}`)")
 
 
 @pytest.fixture(scope="module")
