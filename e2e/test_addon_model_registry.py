@@ -14,7 +14,7 @@ from minio.error import S3Error
 from e2e.application import AUDIENCE, machine_token
 from e2e.browser import Browser
 from e2e.platform import Platform, until
-from e2e.tenants import ann_and_bob, knock, program_token
+from e2e.tenants import ann_and_bob, knock, needs_addon, program_token
 
 pytestmark = pytest.mark.timeout(900)
 API = "/api/model_registry/v1alpha3"
@@ -23,8 +23,8 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture(scope="module")
 def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
-    where = "`mlstack addon enable model-registry`"
-    with ann_and_bob(platform, where, "model-registry", "workflow-engine", "gateway", "login") as names:
+    needs_addon(platform, "model-registry")
+    with ann_and_bob(platform, "profile standard has it", "workflow-engine", "gateway", "login") as names:
         yield names
 
 
