@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import kubernetes
-import kubernetes.stream
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from e2e.platform import PYTHON_IMAGE, Platform, namespace, until
+from e2e.platform import Platform, namespace, until
 from e2e.tenants import ANN, BOB, ann_and_bob, may
+from e2e.tuning import EXPERIMENTS, as_user, ended, observed, search
 
-EXPERIMENTS = ("kubeflow.org", "v1beta1", "experiments")
 JOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
 
 
@@ -29,25 +28,6 @@ def tuned(platform: Platform, spaces: tuple[str, str]) -> dict[str, Any]:
     """The result of a search in a profile."""
     run = platform.cli("run", "katib-random", "--profile", spaces[0], "--watch", "--json")
     return dict(run.lines()[-1])
-
-
-def as_user(platform: Platform, name: str) -> kubernetes.client.CustomObjectsApi:
-    """The API with the rights of a user."""
-    client = platform.api()
-    client.set_default_header("Impersonate-User", name)
-    return kubernetes.client.CustomObjectsApi(client)
-
-
-def observed(platform: Platform, trial: str) -> list[tuple[str, str]]:
-    """(metric, value) of a trial as the platform's database holds them."""
-    core = platform.core()
-    pod = core.list_namespaced_pod("mysql", label_selector="app.kubernetes.io/name=mysql").items[0].metadata.name
-    query = f"SELECT metric_name, value FROM katib.observation_logs WHERE trial_name = '{trial}' ORDER BY id"
-    script = f'MYSQL_PWD=$(cat "$ROOT_PASSWORD_FILE") exec mysql -uroot -N -B -e "{query}"'
-    said = kubernetes.stream.stream(
-        core.connect_get_namespaced_pod_exec, pod, "mysql", command=["sh", "-c", script], stdout=True, stderr=False
-    )
-    return [(name, value) for name, value in (line.split("\t") for line in said.splitlines() if "\t" in line)]
 
 
 @pytest.mark.parametrize("nodes", [2, 3])
@@ -83,7 +63,7 @@ def test_the_best_trial_is_the_best_of_all(platform: Platform, spaces: tuple[str
     assert assigned == {"rate": best["rate"], "alpha": best["alpha"]}
 
 
-@pytest.mark.parametrize("algorithm", ["tpe", "cmaes", "sobol", "multivariate-tpe"])
+@pytest.mark.parametrize("algorithm", ["tpe", "cmaes", "sobol", "multivariate-tpe", "bayesianoptimization"])
 def test_every_way_to_search_finds_something(platform: Platform, spaces: tuple[str, str], algorithm: str) -> None:
     run = platform.cli(
         *("run", "katib-random", "--profile", spaces[0], "--watch", "--json"),
@@ -111,52 +91,6 @@ def test_everybody_tunes_and_trains_at_home_only(
     with pytest.raises(ApiException) as caught:
         as_user(platform, BOB).get_namespaced_custom_object(*EXPERIMENTS[:2], one, EXPERIMENTS[2], tuned["run"])
     assert caught.value.status == 403
-
-
-def search(name: str, **spec: Any) -> dict[str, Any]:
-    """An experiment whose trials only say a number."""
-    container = {
-        "name": "trial",
-        "image": PYTHON_IMAGE,
-        # a trial that ends before the collector beside it looks is taken for a failed one
-        "command": ["sh", "-c", "sleep 5 && python3 -c 'print(\"score=${trialParameters.x}\")'"],
-        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    pod = {
-        "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-    }
-    template = {
-        "primaryContainerName": "trial",
-        "trialParameters": [{"name": "x", "reference": "x"}],
-        "trialSpec": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0, "template": {"spec": pod}}},
-    }
-    default = {
-        "objective": {"type": "maximize", "objectiveMetricName": "score"},
-        "algorithm": {"algorithmName": "grid"},
-        "parallelTrialCount": 2,
-        "maxTrialCount": 3,
-        "maxFailedTrialCount": 0,
-        "parameters": [{"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "3"}}],
-        "trialTemplate": template,
-    }
-    return {
-        "apiVersion": "kubeflow.org/v1beta1",
-        "kind": "Experiment",
-        "metadata": {"name": name},
-        "spec": {**default, **spec},
-    }
-
-
-def ended(api: kubernetes.client.CustomObjectsApi, space: str, name: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        obj = api.get_namespaced_custom_object(*EXPERIMENTS[:2], space, EXPERIMENTS[2], name)
-        true = {one["type"] for one in obj.get("status", {}).get("conditions", []) if one["status"] == "True"}
-        return obj if true & {"Succeeded", "Failed"} else None
-
-    return dict(until(look, 180, f"the end of {name}"))
 
 
 def test_a_grid_is_searched_to_its_end(platform: Platform, spaces: tuple[str, str]) -> None:

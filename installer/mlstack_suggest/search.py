@@ -1,18 +1,24 @@
-"""The algorithms: which settings they take, and the next points. Knows Optuna and nothing of how it is asked."""
+"""The algorithms: which settings they take, and the next points. Knows nothing of how it is asked."""
 
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
+from mlstack_suggest.bayessettings import BAYES, bayes_settings
 from mlstack_suggest.halving import HYPERBAND, SETTINGS, Halving, ladder_of
-from mlstack_suggest.space import BadExperiment, Parameter, grid_points, grid_size, number
+from mlstack_suggest.space import BadExperiment, Parameter, Problems, grid_points, grid_size, whole
+
+if TYPE_CHECKING:
+    from mlstack_suggest.bayes import Bayes
 
 GRID = "grid"
 Point = Mapping[str, str]
@@ -20,13 +26,14 @@ Point = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What is searched. maximize: the direction; most: the trials it may have at most, 0 for no bound."""
+    """What is searched. maximize: the direction; most: the trials it may have at most, 0 for no bound; name: what it is called."""
 
     algorithm: str
     space: tuple[Parameter, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     maximize: bool = False
     most: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +65,50 @@ ALGORITHMS: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, int]], BaseS
     # new points of it are random ones
     HYPERBAND: (SETTINGS, lambda settings: RandomSampler(seed=settings.get("random_state"))),
 }
-"""Algorithm -> (its settings, all whole numbers from 0 on but Hyperband's own; its sampler, None for the grid)."""
+"""Algorithm -> (its settings, all whole numbers from 0 on but Hyperband's own; its sampler of Optuna, None for the grid)."""
+
+
+def check_settings(algorithm: str, given: Mapping[str, str]) -> dict[str, int]:
+    """The settings of an algorithm that are whole numbers. Raises BadExperiment with all that is wrong with any of them."""
+    if algorithm == BAYES:
+        bayes_settings(given)
+        return {}
+    if algorithm not in ALGORITHMS:
+        raise BadExperiment(f"algorithm {algorithm} is not one of {', '.join(sorted([*ALGORITHMS, BAYES]))}")
+    allowed, problems = ALGORITHMS[algorithm][0], Problems()
+    found: dict[str, int] = {}
+    for name, text in given.items():
+        if name not in allowed:
+            problems.add(f"algorithm {algorithm} has no setting {name}; it has: {', '.join(allowed) or 'none'}")
+        elif algorithm != HYPERBAND or name == "random_state":
+            with problems.noting():
+                found[name] = whole(text, f"setting {name}")
+    problems.raise_any()
+    return found
 
 
 def check(experiment: Experiment) -> dict[str, int]:
-    """The settings as numbers. Raises BadExperiment."""
-    if experiment.algorithm not in ALGORITHMS:
-        raise BadExperiment(f"algorithm {experiment.algorithm} is not one of {', '.join(sorted(ALGORITHMS))}")
+    """The settings as numbers. Raises BadExperiment with all that is wrong."""
+    problems, found = Problems(), {}
+    with problems.noting():
+        found = check_settings(experiment.algorithm, experiment.settings)
+    with problems.noting():
+        _check_space(experiment)
+    problems.raise_any()
+    return found
+
+
+def _check_space(experiment: Experiment) -> None:
     if not experiment.space:
         raise BadExperiment("spec.parameters is empty")
-    allowed = ALGORITHMS[experiment.algorithm][0]
-    found: dict[str, int] = {}
     if experiment.algorithm == HYPERBAND:
         ladder_of(experiment.settings, experiment.space)
-    for name, text in experiment.settings.items():
-        if name not in allowed:
-            known = ", ".join(allowed) or "none"
-            raise BadExperiment(f"algorithm {experiment.algorithm} has no setting {name}; it has: {known}")
-        if experiment.algorithm == HYPERBAND and name != "random_state":
-            continue
-        value = number(text, f"setting {name}")
-        if value < 0 or not value.is_integer():
-            raise BadExperiment(f"setting {name}: '{text}' is not a whole number from 0 on")
-        found[name] = int(value)
     if experiment.algorithm == GRID:
         size = grid_size(experiment.space)
         if experiment.most > size:
             raise BadExperiment(
                 f"maxTrialCount {experiment.most} is more than the {size} points of the grid; lower it or make steps smaller"
             )
-    return found
 
 
 class Search:
@@ -97,7 +118,8 @@ class Search:
         """Raises BadExperiment."""
         settings = check(experiment)
         self._experiment = experiment
-        make = ALGORITHMS[experiment.algorithm][1]
+        make = ALGORITHMS[experiment.algorithm][1] if experiment.algorithm != BAYES else None
+        self._bayes = _bayes(experiment) if experiment.algorithm == BAYES else None
         self._study = (
             optuna.create_study(sampler=make(settings), direction="maximize" if experiment.maximize else "minimize")
             if make
@@ -118,6 +140,8 @@ class Search:
 
         Raises BadExperiment where a grid has no more.
         """
+        if self._bayes is not None:
+            return self._bayes.next([(one.point, one.value) for one in seen], running, handed_out, count)
         if self._halving is not None:
             return self._halving.next([(one.point, one.value) for one in seen], running, count)
         if self._study is None:
@@ -159,6 +183,14 @@ class Search:
             text = trial.point[one.name]
             params[one.name] = text if one.listed else int(text) if one.kind == "int" else float(text)
         return create_trial(params=params, distributions=self._distributions, value=trial.value)
+
+
+def _bayes(experiment: Experiment) -> Bayes:
+    # scikit-learn takes a second and 100 MB, which the other searches need not
+    from mlstack_suggest.bayes import Bayes
+
+    settings, seed = bayes_settings(experiment.settings), zlib.crc32(experiment.name.encode())
+    return Bayes(settings, experiment.space, experiment.maximize, seed=seed if settings.seed is None else settings.seed)
 
 
 def _key(point: Point) -> tuple[tuple[str, str], ...]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from concurrent import futures
+from contextlib import suppress
 from typing import Any
 
 import grpc
 import katib_api_pb2 as api
 
 from mlstack_suggest.rpc import handler, healthy
-from mlstack_suggest.search import Experiment, Search, Seen, check
-from mlstack_suggest.space import BadExperiment, Kind, Parameter, parameter
+from mlstack_suggest.search import Experiment, Search, Seen, check, check_settings
+from mlstack_suggest.space import BadExperiment, Kind, Parameter, Problems, parameter
 
 PROBE = "manager.v1beta1.Suggestion"
 """The name under which Katib's probes ask for this service's health."""
@@ -26,12 +28,23 @@ _log = logging.getLogger(__name__)
 
 
 def experiment_of(message: Any) -> Experiment:
-    """The experiment that a message describes. Raises BadExperiment."""
-    spec = message.spec
+    """The experiment that a message describes. Raises BadExperiment with all that is wrong with parameters and settings."""
+    spec, problems = message.spec, Problems()
+    algorithm = spec.algorithm.algorithm_name
+    settings = {one.name: one.value for one in spec.algorithm.algorithm_settings}
+    space: list[Parameter] = []
+    for one in spec.parameter_specs.parameters:
+        with problems.noting():
+            space.append(_parameter(one))
+    if problems:
+        with problems.noting():
+            check_settings(algorithm, settings)
+    problems.raise_any()
     return Experiment(
-        algorithm=spec.algorithm.algorithm_name,
-        space=tuple(_parameter(one) for one in spec.parameter_specs.parameters),
-        settings={one.name: one.value for one in spec.algorithm.algorithm_settings},
+        name=message.name,
+        algorithm=algorithm,
+        space=tuple(space),
+        settings=settings,
         maximize=spec.objective.type == api.MAXIMIZE,
         most=spec.max_trial_count,
     )
@@ -50,13 +63,14 @@ def _parameter(message: Any) -> Parameter:
 
 def seen_of(message: Any, metric: str) -> Seen:
     """A trial that ended, with the objective's value where it has one."""
-    value = None
+    value: float | None = None
     for one in message.status.observation.metrics:
         if one.name == metric:
-            try:
+            with suppress(ValueError):  # "unavailable", which is what Katib writes for a trial without metrics
                 value = float(one.value)
-            except ValueError:
-                value = None  # "unavailable", which is what Katib writes for a trial without metrics
+    # what a program prints that has gone astray; no search can do anything with it
+    if value is not None and not math.isfinite(value):
+        value = None
     return Seen(message.name, point_of(message), value)
 
 
@@ -88,8 +102,10 @@ class Suggestion:
             with self._lock:
                 if self._search is None:
                     self._search = Search(experiment_of(request.experiment))
-                seen = [seen_of(trial, metric) for trial in request.trials if _ended(trial)]
-                running = [point_of(trial) for trial in request.trials if not _ended(trial)]
+                # Katib lists them in any order; what a search says is to follow from them alone
+                trials = sorted(request.trials, key=lambda each: (each.status.completion_time, each.name))
+                seen = [seen_of(trial, metric) for trial in trials if _ended(trial)]
+                running = [point_of(trial) for trial in trials if not _ended(trial)]
                 points = self._search.next(seen, request.total_request_number - count, count, running)
         except BadExperiment as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

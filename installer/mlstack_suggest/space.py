@@ -5,16 +5,46 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["double", "int", "discrete", "categorical"]
 MOST_VALUES = 10_000
 """Values one parameter of a grid may have: more is a step that somebody mistyped."""
+MOST_WHOLE = 2**32 - 1
+"""The greatest setting: the greatest seed that the libraries take."""
 
 
 class BadExperiment(ValueError):
     """The experiment cannot be searched as it is; the message names the parameter or setting and says what to change."""
+
+
+class Problems:
+    """What is wrong, gathered so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, what: str) -> None:
+        """Notes one."""
+        self._found.append(what)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Notes what the block raises as BadExperiment."""
+        try:
+            yield
+        except BadExperiment as error:
+            self.add(str(error))
+
+    def raise_any(self) -> None:
+        """Raises BadExperiment with all that was noted, if anything was."""
+        if self._found:
+            raise BadExperiment("; ".join(self._found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +117,14 @@ def number(text: str, where: str) -> float:
     if not math.isfinite(value):
         raise BadExperiment(f"{where}: '{text}' is not finite")
     return value
+
+
+def whole(text: str, where: str) -> int:
+    """A whole number from 0 to MOST_WHOLE. Raises BadExperiment."""
+    value = number(text, where)
+    if not 0 <= value <= MOST_WHOLE or not value.is_integer():
+        raise BadExperiment(f"{where}: '{text}' is not a whole number from 0 on, at most {MOST_WHOLE}")
+    return int(value)
 
 
 def grid_values(one: Parameter) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from contract_data import CATALOGUE, FACTS, Workshop
 
 CHILDREN = Path(__file__).parents[2] / "stacks/katib/0.19.0/image/children.sh"
@@ -44,3 +45,31 @@ def test_an_experiment_that_goes_is_not_held_up(workshop: Workshop, kind: str) -
     assert hooks
     for one in hooks:
         assert "!has(object.metadata.deletionTimestamp)" in [each["expression"] for each in one["matchConditions"]]
+
+
+def suggestions(workshop: Workshop, **params: object) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
+    rendered = workshop.render("katib", CATALOGUE.versions("katib")[-1], FACTS, **params)
+    (config,) = (
+        obj for obj in rendered.objects if obj["kind"] == "ConfigMap" and obj["metadata"]["name"] == "katib-config"
+    )
+    found = yaml.safe_load(config["data"]["katib-config.yaml"])["runtime"]["suggestions"]
+    assert len({one["algorithmName"] for one in found}) == len(found), "Katib takes the first of two"
+    return {one["algorithmName"]: one for one in found}
+
+
+def test_every_algorithm_of_the_own_service_is_offered(workshop: Workshop) -> None:
+    own = {name for name, one in suggestions(workshop).items() if "suggestion-optuna" in str(one["image"])}
+    assert own == {"grid", "hyperband", "multivariate-tpe", "bayesianoptimization"}
+    assert set(suggestions(workshop, optuna=["grid", "tpe"])) >= {"random", "tpe", "bayesianoptimization"}
+
+
+def test_another_limit_of_searches_is_a_change_of_the_configuration_and_of_its_reader_alone(workshop: Workshop) -> None:
+    version = CATALOGUE.versions("katib")[-1]
+    before = workshop.render("katib", version, FACTS).objects
+    after = workshop.render("katib", version, FACTS, suggestionMemoryLimit="640Mi").objects
+    differ = [(one, two) for one, two in zip(before, after, strict=True) if one != two]
+    assert {f"{one['kind']}/{one['metadata']['name']}" for one, _ in differ} == {
+        "ConfigMap/katib-config", "Deployment/katib-controller"
+    }  # fmt: skip
+    limits = suggestions(workshop, suggestionMemoryLimit="640Mi").values()
+    assert {one["resources"]["limits"]["memory"] for one in limits} == {"640Mi"}

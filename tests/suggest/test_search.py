@@ -73,7 +73,10 @@ def test_the_grid_is_tried_once_and_needs_no_memory() -> None:
 @pytest.mark.parametrize(
     ("experiment", "told"),
     [
-        (Experiment("simplex", (X,)), "algorithm simplex is not one of grid, hyperband, multivariate-tpe, random, tpe"),
+        (
+            Experiment("simplex", (X,)),
+            "algorithm simplex is not one of bayesianoptimization, grid, hyperband, multivariate-tpe, random, tpe",
+        ),
         (Experiment("tpe", ()), "spec.parameters is empty"),
         (Experiment("random", (X,), {"seed": "1"}), "no setting seed; it has: random_state"),
         (Experiment("tpe", (X,), {"n_startup_trials": "1.5"}), "'1.5' is not a whole number"),
