@@ -33,7 +33,7 @@ TITLES = {
     "ready": "Time to ready, against the critical path",
     "lifecycle": "Life of the platform, profile `minimal`",
     "door": "The front door, profile `standard`",
-    "serving": "Models and services, profile `serving` with stack `knative`",
+    "serving": "Models and services, profile `full`",
     "cold": "Cold `up`: nothing cached, no image registry in reach, profile `minimal`",
     "cold-full": "Cold `up`: the same of profile `full`",
     "presets": "Profiles, images cached",
