@@ -71,7 +71,8 @@ def serve(
             raise
         # its controller writes into it as well
         change = [{"op": "replace", "path": "/spec", "value": spec}]
-        custom.patch_namespaced_custom_object(*API, space, "inferenceservices", name, change)
+        kind = "application/json-patch+json"
+        custom.patch_namespaced_custom_object(*API, space, "inferenceservices", name, change, _content_type=kind)
 
 
 def answers(browser: Browser, space: str, name: str, bearer: str, body: Any) -> httpx.Response:
