@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -19,6 +20,28 @@ their tests take longer than CI may."""
 SHOWN = 3
 BUILDING = 600.0
 """Seconds that images which are not cached may take; from nothing a profile takes far longer than CI has time."""
+
+
+class HalfUp(Exception):
+    """The platform is there and not ready: neither one to test nor room for another."""
+
+
+def usable(status: Mapping[str, Any]) -> bool:
+    """Whether the suite runs on the instance of this ``mlstack status --json``; False: there is none.
+
+    Raises HalfUp with what waits and the remedy.
+    """
+    if status["ready"] or status["cluster"] == "absent":
+        return bool(status["ready"])
+    waits = [
+        f"{stack['name']}: {one['resource']} {one['reason']}" for stack in status["stacks"] for one in stack["pending"]
+    ] or status["missing"]
+    shown = ", ".join(waits[:SHOWN]) or f"its cluster is {status['cluster']}"
+    name = status["instance"]
+    raise HalfUp(
+        f"instance {name!r} is there but not ready ({shown}): finish it with 'mlstack up --name {name}', remove it with"
+        f" 'mlstack down --name {name}', or name another one in MLSTACK_E2E_NAME"
+    )
 
 
 def chosen(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:

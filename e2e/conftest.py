@@ -13,7 +13,7 @@ from pathlib import Path
 import kubernetes
 import pytest
 
-from e2e.choice import chosen
+from e2e.choice import HalfUp, chosen, usable
 from e2e.platform import COMMAND, Platform
 
 PREFLIGHT = 3
@@ -23,9 +23,12 @@ UP_SECONDS = 4500
 OUT = Path(__file__).parent / "out"
 
 
-def _ready(platform: Platform) -> bool:
+def _usable(platform: Platform) -> bool:
     run = platform.cli("status", "--json", check=False)
-    return run.code == 0 and json.loads(run.out)["ready"]
+    try:
+        return usable(json.loads(run.out))
+    except HalfUp as error:
+        pytest.exit(str(error), returncode=PREFLIGHT)
 
 
 def pytest_configure() -> None:
@@ -41,13 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def platform(uncaptured: Callable[[], AbstractContextManager[None]]) -> Iterator[Platform]:
-    """The instance MLSTACK_E2E_NAME (``mlstack``) when it is ready, else one named ``e2e``, removed at the end.
+    """The instance MLSTACK_E2E_NAME (``mlstack``) when it is ready, else one named ``e2e``, removed at the end. One that is there
+    and not ready ends the run: a second platform beside it would take its ports.
 
     ``e2e.choice`` tells the profile of one that is made; tests of what a profile has not skip and say so. A host that mlstack's
     preflight refuses (exit 3) skips the suite; where CI is set that is a failure.
     """
     wanted = Platform(os.environ.get("MLSTACK_E2E_NAME", "mlstack"))
-    if _ready(wanted):
+    if _usable(wanted):
         yield wanted
         return
     made = Platform(os.environ.get("MLSTACK_E2E_NAME", "e2e"))

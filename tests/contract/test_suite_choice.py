@@ -64,3 +64,31 @@ def test_a_profile_that_would_take_too_long_gives_way_to_a_smaller_one(cached, m
 
 def test_the_variable_decides(cached):
     assert choice.chosen({**cached(), "MLSTACK_E2E_PROFILE": "minimal"})[0] == "minimal"
+
+
+def status_of(cluster, ready, pending=(), missing=()):
+    stacks = [{"name": "minio", "pending": list(pending)}]
+    return {"instance": "lab", "cluster": cluster, "ready": ready, "stacks": stacks, "missing": list(missing)}
+
+
+def test_a_ready_platform_is_used_and_none_is_none():
+    assert choice.usable(status_of("running", True))
+    assert not choice.usable(status_of("absent", False))
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (
+            status_of("running", False, [{"resource": "Deployment/minio", "reason": "0 of 1"}]),
+            "minio: Deployment/minio 0 of 1",
+        ),
+        (status_of("running", False, missing=["image a:1"]), "image a:1"),
+        (status_of("stopped", False), "its cluster is stopped"),
+    ],
+)
+def test_a_half_made_platform_is_named_with_the_ways_out(status, why):
+    with pytest.raises(choice.HalfUp, match="not ready") as caught:
+        choice.usable(status)
+    assert why in str(caught.value)
+    assert "mlstack up --name lab" in str(caught.value)
