@@ -15,8 +15,8 @@ from e2e.platform import COMMAND
 from mlstack.engine.durations import Durations
 
 PROFILES = ("standard", "minimal")
-"""The fullest first; the last one is made in any case. Profiles with more than these are tried where the variable names them:
-their tests take longer than CI may."""
+"""The fullest first; the last one is made in any case. All tests of profiles with more than these are run where the variable names
+one: they take longer than CI may, which runs their samples instead."""
 SHOWN = 3
 BUILDING = 600.0
 """Seconds that images which are not cached may take; from nothing a profile takes far longer than CI has time."""
@@ -48,17 +48,25 @@ def chosen(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
     """The profile and why, for people. MLSTACK_E2E_PROFILE decides where it is set."""
     if wish := environ.get("MLSTACK_E2E_PROFILE"):
         return wish, "MLSTACK_E2E_PROFILE names it"
-    took = Durations(_cache(environ) / "durations.json").estimates()
     why = []
     for profile in PROFILES[:-1]:
-        missing = [str(one["ref"]) for one in _images(profile, environ) if not one["cached"]]
-        seconds = building(missing, took)
-        if seconds <= BUILDING:
-            more = f", {len(missing)} to make in about {seconds:.0f} s" if missing else ""
-            return profile, f"the images of {profile} are cached{more}"
-        shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
-        why.append(f"images of {profile} are not cached: {shown}")
+        can, reason = affordable(profile, environ)
+        if can:
+            return profile, reason
+        why.append(reason)
     return PROFILES[-1], "; ".join(why)
+
+
+def affordable(profile: str, environ: Mapping[str, str] = os.environ) -> tuple[bool, str]:
+    """Whether the images of a profile are there in a few minutes, and why, for people."""
+    took = Durations(_cache(environ) / "durations.json").estimates()
+    missing = [str(one["ref"]) for one in _images(profile, environ) if not one["cached"]]
+    seconds = building(missing, took)
+    if seconds <= BUILDING:
+        more = f", {len(missing)} to make in about {seconds:.0f} s" if missing else ""
+        return True, f"the images of {profile} are cached{more}"
+    shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
+    return False, f"images of {profile} are not cached: {shown}"
 
 
 def building(missing: Iterable[str], took: Mapping[str, float]) -> float:
