@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sampleobjects import config, crd, ns, platform, thing
+from sampleobjects import config, crd, deployment, ns, platform, thing
 from world import INSTANCE, stack
 
 from mlstack.core.desired import StackInventory
@@ -31,8 +31,67 @@ def test_what_is_no_longer_wanted_goes_but_data_and_definitions_in_use_stay(worl
     )
     assert fake.find("CustomResourceDefinition", "things.g.example")
     assert any("PersistentVolumeClaim/app/data" in note for note in plan.notes)
+    assert any("things.g.example stays with 1 of its objects (app/users-own)" in note for note in plan.notes)
+
+
+def test_objects_made_between_plan_and_prune_keep_their_definition(world, fake):
+    world.up(stack("app", ns("app"), crd("Thing", "g.example"), config("keep", "app")))
+
+    def somebody(plan):
+        world.client().apply(thing("users-own", "app"))
+        return plan
+
+    _plan, report = world.up(stack("app", ns("app"), config("keep", "app")), change=somebody)
     kept = next(outcome for outcome in report.outcomes if outcome.action.startswith("prune:CustomResourceDefinition"))
-    assert not kept.changed and "1 objects" in kept.detail
+    assert report.ok and not kept.changed and "1 objects" in kept.detail
+    assert fake.find("CustomResourceDefinition", "things.g.example")
+
+
+def controller():
+    return stack("app", ns("app"), crd("Thing", "g.example"), deployment("controller", "app"))
+
+
+def leave(world, fake):
+    """A stack goes while a user has an object of its kind, which the controller has put a finalizer on."""
+    base = stack("base", ns("base"))
+    world.up(base, controller())
+    world.client().apply(thing("mine", "app"))
+    fake.find("Thing", "mine", "app")["metadata"]["finalizers"] = ["g.example/tidy"]
+    assert world.up(base)[1].ok
+    assert not fake.find("Deployment", "controller", "app") and fake.find("Thing", "mine", "app")
+    return base
+
+
+def test_a_definition_left_for_its_objects_goes_with_the_last_of_them(world, fake):
+    base = leave(world, fake)
+    definition = ResourceId.of(crd("Thing", "g.example"))
+    plan, _report = world.up(base)
+    assert not plan.actions and any("nothing looks after them until app is back" in note for note in plan.notes)
+    world.client().delete(ResourceId.of(thing("mine", "app")))
+    assert world.up(base)[1].ok
+    assert fake.find(definition.kind, definition.name) is None
+    assert definition not in [one.rid for one in read_inventories(world.client(), INSTANCE)["app"].entries]
+
+
+def test_a_stack_that_comes_back_takes_its_definition_on(world, fake):
+    base = leave(world, fake)
+    plan, report = world.up(base, controller())
+    assert report.ok and not any("stays with" in note for note in plan.notes)
+    assert fake.find("Thing", "mine", "app")["metadata"]["finalizers"] == ["g.example/tidy"]
+
+
+def test_nothing_waits_for_a_controller_that_is_gone(world, fake):
+    leave(world, fake)
+    world.down()
+    assert "finalizers" not in fake.find("Thing", "mine", "app")["metadata"]
+
+
+def test_the_controller_that_is_there_does_its_own_tidying(world, fake):
+    world.up(controller())
+    world.client().apply(thing("mine", "app"))
+    fake.find("Thing", "mine", "app")["metadata"]["finalizers"] = ["g.example/tidy"]
+    world.down()
+    assert fake.find("Thing", "mine", "app")["metadata"]["finalizers"] == ["g.example/tidy"]
 
 
 def test_an_object_that_lost_our_label_is_not_pruned(world, fake):

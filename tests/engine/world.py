@@ -36,7 +36,7 @@ from mlstack.engine.handle_certificates import observe_certificates
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.journal import FileJournal
 from mlstack.engine.lock import HostLock, identity
-from mlstack.engine.observe import observe_objects
+from mlstack.engine.observe import observe_held, observe_objects
 from mlstack.engine.run import Runner
 
 QUICK = Patience(first=2.0, later=20.0, failing=20.0, read=0.4, connect=1.0)
@@ -231,6 +231,7 @@ class World:
             accounts=self.accounts,
             certificates=certificates,
             now=time.time() + self.later,
+            held=observe_held(kube, wanted.stacks, inventories) if inventories else {},
         )
         plan = change(plan_up(wanted, facts))
         return plan, self.runner(access, inventories).run(plan)

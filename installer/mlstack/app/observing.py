@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from mlstack.core.tls import CertificateFacts
 from mlstack.engine.durations import Durations
 from mlstack.engine.inventory import read_inventories
 from mlstack.engine.journal import FileJournal
-from mlstack.engine.observe import observe_objects
+from mlstack.engine.observe import observe_held, observe_objects
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
@@ -66,10 +66,12 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
     """All facts. kube: None while no API answers."""
     live: dict[ResourceId, LiveObject] = {}
     inventories: dict[str, StackInventory] = {}
+    held: Mapping[ResourceId, Sequence[str]] = {}
     certificates: dict[ResourceId, CertificateFacts] = {}
     if kube is not None:
         inventories = read_inventories(kube, session.name)
         live = observe_objects(kube, session.name, stacks, inventories)
+        held = observe_held(kube, stacks, inventories) if stacks else {}
         certificates = observed_certificates(session, stacks, kube)
     images = session.artifacts.images if session.abilities.loads_images else None
     accounts = _accounts(stacks, kube) if kube is not None else None
@@ -89,6 +91,7 @@ def observe(session: Session, stacks: tuple[RenderedStack, ...], kube: Kube | No
         accounts=accounts,
         certificates=certificates,
         now=time.time(),
+        held=held,
     )
 
 

@@ -19,6 +19,7 @@ from mlstack.core.model import LABEL_INSTANCE, Object, ResourceId
 from mlstack.core.people import ANNOTATION_RECORD, LABEL_PROFILE, PROFILES, Member, Profile, Role
 from mlstack.core.peopleconfig import GROUP, NAME, name_problem
 from mlstack.core.plan_services import purge_actions
+from mlstack.engine.inventory import read_inventories
 
 if TYPE_CHECKING:
     from mlstack.app.session import Session
@@ -183,7 +184,9 @@ def remove_profile(session: Session, name: str, purge: bool) -> Report:
 def purge_profiles(session: Session, stack: RenderedStack, names: Sequence[str], command: str) -> Report:
     """Deletes what is left of profiles whose access an ``up`` has taken away."""
     actions = [action for name in names for action in purge_actions(stack, Profile(name, "").bucket, name)]
-    facts = Facts(HostFacts(), observing.observe_cluster(session))
+    with observing.reader(session) as kube:
+        known = read_inventories(kube, session.name)
+    facts = Facts(HostFacts(), observing.observe_cluster(session), inventory=known)
     report = run_plan(session, command, Plan(session.name, command, tuple(actions)), facts)
     # what is gone is written down as gone, so that nothing is left for the next `up`
     return applied(session) if report.ok else report

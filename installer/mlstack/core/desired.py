@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,7 @@ class Facts:
     half_made: an earlier run was ended while it made the cluster, so that a broken one holds nothing of value;
     accounts: users that the identity provider keeps, by name; None where nobody could be asked.
     certificates: by the Secret that holds one; now: when they were read, seconds since the epoch.
+    held: definitions that an inventory names and no wanted stack has -> the objects of their kinds, as namespace/name.
     """
 
     host: HostFacts
@@ -128,3 +129,4 @@ class Facts:
     accounts: Mapping[str, Account] | None = None
     certificates: Mapping[ResourceId, CertificateFacts] = field(default_factory=dict)
     now: float = 0.0
+    held: Mapping[ResourceId, Sequence[str]] = field(default_factory=dict)

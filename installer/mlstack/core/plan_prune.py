@@ -13,6 +13,8 @@ from mlstack.core.plan_base import Draft, Key, ident, key_of
 from mlstack.core.plan_part import StackPart
 
 NEVER_PRUNED = frozenset({"PersistentVolumeClaim", "PersistentVolume", "Namespace"})
+SHOWN = 3
+"""Objects that a note names."""
 NEVER_DELETED = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -55,7 +57,10 @@ def _prunes(
         found = draft.live.get(key_of(entry.rid))
         if key_of(entry.rid) in keep or found is None or not found.ours:
             continue
-        if entry.rid.kind in NEVER_PRUNED:
+        if names := draft.facts.held.get(entry.rid, ()):
+            kept.append(entry.rid)
+            draft.notes.append(_left_alone(entry.rid, names, inventory.stack))
+        elif entry.rid.kind in NEVER_PRUNED:
             kept.append(entry.rid)
             draft.notes.append(f"{entry.rid} is no longer part of {inventory.stack} and stays: it may hold data.")
         else:
@@ -77,6 +82,14 @@ def _prunes(
         ]
         ids += batch_ids
     return ids, kept
+
+
+def _left_alone(definition: ResourceId, names: Sequence[str], stack: str) -> str:
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if names[SHOWN:] else "")
+    return (
+        f"{definition.name} stays with {len(names)} of its objects ({shown}): nothing looks after them until {stack} is back,"
+        f" and what they have started runs on. Delete those that are not needed first."
+    )
 
 
 def _backwards(rids: Sequence[ResourceId], *, with_objects: bool = False) -> list[list[ResourceId]]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from mlstack.core.desired import StackInventory
 from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.model import ResourceId
 from mlstack.core.ports import Kube
 from mlstack.engine.context import Context
+from mlstack.engine.observe import DEFINITION, objects_of
 
 GONE_WITHIN = 180.0
 """Seconds a deleted object's finalizers may take."""
 LOOK_SECONDS = 2.0
 NUDGE_SECONDS = 5.0
 """How often the namespace controller is made to look again; it needs that long itself after each change."""
+WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 ANNOTATION_AWAITED = "mlstack.dev/awaited"
 
 
@@ -44,6 +48,30 @@ def wait_gone(context: Context, kube: Kube, rid: ResourceId, uid: str = "") -> N
         for event in events:
             if event.type == "DELETED":
                 break
+
+
+def unattended(inventories: Mapping[str, StackInventory]) -> list[ResourceId]:
+    """Definitions that stayed for their objects' sake when their stack was taken away: no program of ours looks after these."""
+    return [
+        one.rid
+        for inventory in inventories.values()
+        if not any(one.rid.kind in WORKLOADS for one in inventory.entries)
+        for one in inventory.entries
+        if one.rid.kind == DEFINITION
+    ]
+
+
+def release(kube: Kube, definitions: Iterable[ResourceId], going: ResourceId) -> None:
+    """Takes the finalizers off objects of unattended kinds that go with a definition or a namespace: who would act on them is gone,
+    and so is what it would have to undo."""
+    space = going.name if going.kind == "Namespace" else None
+    for rid in definitions if space else [rid for rid in definitions if rid == going]:
+        definition = kube.get(rid)
+        for obj in objects_of(kube, definition) if definition else ():
+            metadata = obj["metadata"]
+            if metadata.get("finalizers") and space in (None, metadata.get("namespace")):
+                with suppress(MlstackError):  # it may be gone by now
+                    kube.patch(ResourceId.of(obj), {"metadata": {"finalizers": None}})
 
 
 def _nudge(kube: Kube, namespace: ResourceId) -> None:

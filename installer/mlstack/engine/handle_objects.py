@@ -25,9 +25,10 @@ from mlstack.core.ports import Kube
 from mlstack.core.restarts import marked, revision_of, secrets_mark
 from mlstack.engine.context import Context
 from mlstack.engine.done import Done
-from mlstack.engine.gone import wait_gone
+from mlstack.engine.gone import release, unattended, wait_gone
 from mlstack.engine.handle_certificates import authority_bundle, authority_id
 from mlstack.engine.inventory import other_instances, write_inventory
+from mlstack.engine.observe import DEFINITION, objects_of
 
 REMADE = frozenset({"Job", "StorageClass", "PriorityClass", "RoleBinding", "ClusterRoleBinding", "CSIDriver"})
 """Kinds with fields that cannot be changed and that hold nothing of their own, so that they may be deleted and made anew."""
@@ -137,24 +138,23 @@ def _remove(context: Context, rid: ResourceId, stack: str, step: str, *, with_ob
     reason = ""
     if labels.get(LABEL_INSTANCE) != context.instance or labels.get(LABEL_STACK) != stack:
         reason = "it does not carry our labels any more"
-    elif rid.kind == "CustomResourceDefinition" and not with_objects:
+    elif rid.kind == DEFINITION and not with_objects:
         reason = _in_use(kube, found)
     if reason:
         context.emit(Message(text=f"{rid} stays: {reason}.", level="warning", step=step))
         return Done(False, f"kept: {reason}")
+    if rid.kind == "Namespace" or (with_objects and rid.kind == DEFINITION):
+        release(kube, unattended(context.inventories), rid)
     uid = found["metadata"].get("uid", "")
     changed = kube.delete(rid, uid=uid)
-    definition = rid.kind == "CustomResourceDefinition" and with_objects
+    definition = rid.kind == DEFINITION and with_objects
     if phase(rid.kind) == CUSTOM_PHASE or rid.kind == "Namespace" or definition:
         wait_gone(context, kube, rid, uid)
     return Done(changed)
 
 
 def _in_use(kube: Kube, definition: Object) -> str:
-    spec = definition["spec"]
-    served = next((version["name"] for version in spec["versions"] if version.get("served")), "")
-    resource = kube.resource(f"{spec['group']}/{served}", spec["names"]["kind"])
-    count = len(kube.list_metadata(resource)) if resource else 0
+    count = len(objects_of(kube, definition))
     return f"there are {count} objects of its kind" if count else ""
 
 

@@ -14,7 +14,8 @@ from mlstack.core.readiness import State, has_rule, readiness
 from mlstack.core.restarts import revision_of
 
 WORKERS = 6
-METADATA_ONLY = frozenset({"CustomResourceDefinition"})
+DEFINITION = "CustomResourceDefinition"
+METADATA_ONLY = frozenset({DEFINITION})
 """Kinds whose bodies are large and which, once ready, stay so."""
 
 
@@ -40,6 +41,29 @@ def observe_objects(
                 one = live_object(obj, conditions)
                 live[one.rid] = one
     return live
+
+
+def observe_held(
+    kube: Kube, stacks: Iterable[RenderedStack], inventories: Mapping[str, StackInventory]
+) -> dict[ResourceId, list[str]]:
+    """Definitions of ours that the stacks have no more, with the objects of their kinds; those without any are left out."""
+    wanted = {rid.name for stack in stacks for rid in map(ResourceId.of, stack.objects) if rid.kind == DEFINITION}
+    owned = {one.rid for inventory in inventories.values() for one in inventory.entries if one.rid.kind == DEFINITION}
+    held: dict[ResourceId, list[str]] = {}
+    for rid in sorted(owned):
+        if rid.name not in wanted and (definition := kube.get(rid)) is not None:
+            objects = [obj["metadata"] for obj in objects_of(kube, definition)]
+            names = sorted("/".join(filter(None, (one.get("namespace"), one["name"]))) for one in objects)
+            held |= {rid: names} if names else {}
+    return held
+
+
+def objects_of(kube: Kube, definition: Object) -> list[Object]:
+    """Metadata of the objects whose kind is defined there; none while it is not served."""
+    spec = definition["spec"]
+    served = next((version["name"] for version in spec["versions"] if version.get("served")), "")
+    resource = kube.resource(f"{spec['group']}/{served}", spec["names"]["kind"])
+    return kube.list_metadata(resource) if resource else []
 
 
 def live_object(obj: Object, conditions: Mapping[ResourceId, tuple[str, ...]]) -> LiveObject:
