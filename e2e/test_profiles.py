@@ -133,6 +133,11 @@ def test_quota_and_admission_hold(platform: Platform, core: kubernetes.client.Co
     for spec, why in (({"type": "NodePort"}, "exceeded quota"), ({"externalIPs": ["192.0.2.1"]}, "externalIPs")):
         with pytest.raises(ApiException, match=why):
             core.create_namespaced_service(pair[0], service(**spec))
+    client = platform.api()
+    client.set_default_header("Impersonate-User", f"system:serviceaccount:{pair[0]}:default-editor")
+    theirs = service(type="ExternalName", externalName=f"kubernetes.{pair[1]}.svc")
+    with pytest.raises(ApiException, match="cannot stand for one elsewhere"):
+        kubernetes.client.CoreV1Api(client).create_namespaced_service(pair[0], theirs)
     greedy = restricted(SHELL_IMAGE, ["true"])
     greedy["containers"][0]["resources"] = {"requests": {"cpu": "100"}, "limits": {"memory": "16Mi"}}
     with pytest.raises(ApiException, match="exceeded quota"):
