@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from mlstack.core.resourcerun import (
+    failed_part,
     is_resource_result,
     look_up,
     needs_log,
@@ -129,3 +130,58 @@ def test_its_end_is_when_the_condition_that_means_so_came_true() -> None:
 def test_logs_are_read_only_for_results_that_are_in_them() -> None:
     assert needs_log({"a": "object:status.x", "b": "log:loss"})
     assert not needs_log({"a": "object:status.log:x"})
+
+
+ONE = FOLLOW.model_copy(
+    update={"failed": "Succeeded=False", "step": "task", "progress": "{status.conditions[type=Succeeded].message}"}
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "ended"), [("Unknown", "Running", ""), ("False", "Failed", "now"), ("True", "Succeeded", "now")]
+)
+def test_one_condition_may_tell_both_ends(status: str, phase: str, ended: str) -> None:
+    told = {"type": "Succeeded", "status": status, "message": "1 of 2", "lastTransitionTime": "now"}
+    obj = {"status": {"conditions": [told]}}
+    assert (resource_phase(obj, ONE), resource_message(obj, ONE), resource_ended(obj, ONE)) == (phase, "1 of 2", ended)
+
+
+def test_progress_that_is_empty_says_nothing() -> None:
+    assert (
+        resource_message({"status": {"conditions": [{"type": "Succeeded", "status": "Unknown", "message": ""}]}}, ONE)
+        == ""
+    )
+
+
+@pytest.mark.parametrize("condition", ["", "a b", "Succeeded=", "Succeeded=Maybe"])
+def test_a_condition_is_a_type_or_a_type_and_a_status(condition: str) -> None:
+    with pytest.raises(ValidationError):
+        Follow(resource="jobs", plain=["true"], pods="a", container="c", failed=condition)
+
+
+def container(name: str, code: int, at: str, reason: str = "Error") -> dict[str, Any]:
+    return {"name": name, "state": {"terminated": {"exitCode": code, "finishedAt": at, "reason": reason}}}
+
+
+def pod(phase: str, *containers: dict[str, Any], **status: Any) -> dict[str, Any]:
+    metadata = {"name": "p-1", "labels": {"task": "evaluate"}}
+    return {"metadata": metadata, "status": {"phase": phase, "containerStatuses": list(containers), **status}}
+
+
+def test_a_pod_that_failed_is_named_with_the_container_that_ended_badly_first() -> None:
+    ended = [container("late", 1, "2"), container("first", 3, "1"), container("fine", 0, "0", "Completed")]
+    found = failed_part(pod("Failed", *ended), ONE)
+    assert found and (found.id, found.name, found.phase) == ("p-1", "evaluate", "Failed")
+    assert found.message == "container first ended with exit code 3"
+    killed = failed_part(pod("Failed", container("main", 137, "1", "OOMKilled")), FOLLOW)
+    assert killed and (killed.name, killed.message) == ("p-1", "container main ended with exit code 137 (OOMKilled)")
+    evicted = failed_part(pod("Failed", reason="Evicted"), ONE)
+    assert evicted and evicted.message == "Evicted"
+    waits = {"name": "main", "state": {"waiting": {"reason": "x"}}}
+    before = pod("Failed", waits, initContainerStatuses=[container("prepare", 2, "1")])
+    assert (said := failed_part(before, ONE)) and said.message == "container prepare ended with exit code 2"
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running", "Succeeded"])
+def test_a_pod_that_did_not_fail_is_not_named(phase: str) -> None:
+    assert failed_part(pod(phase, container("main", 1, "1")), ONE) is None

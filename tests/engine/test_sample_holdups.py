@@ -162,6 +162,9 @@ class Ended(Refusing):
     def message(self, _state: dict[str, Any]) -> str:
         return "because"
 
+    def failures(self, _run: Started) -> list[Any]:
+        return []
+
     def results(self, *_: Any) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
 

@@ -180,6 +180,20 @@ def test_one_that_fails_says_why() -> None:
     assert (result.phase, result.message, result.ok) == ("Failed", "no node was left", False)
 
 
+def test_of_one_that_fails_the_parts_that_did_are_named() -> None:
+    cluster = JobCluster(job(0, Failed="1 of 2 failed"))
+    cluster.read.set()
+    told = {"name": "node", "state": {"terminated": {"exitCode": 3, "finishedAt": "now", "reason": "Error"}}}
+    failed = {"metadata": {"name": "pod-2"}, "status": {"phase": "Failed", "containerStatuses": [told]}}
+    cluster.list = lambda *_, **__: [{"metadata": {"name": "pod-1"}}, failed]  # type: ignore[method-assign]
+    _, events = run(cluster, ResourceKind(cluster, FOLLOW), JOB, {})
+    steps = [(one.name, one.phase, one.message) for one in events if isinstance(one, SampleStep)]
+    assert steps == [
+        ("w-1", "Failed", "1 of 2 failed"),
+        ("pod-2", "Failed", "container node ended with exit code 3; its log tells why"),
+    ]
+
+
 @pytest.mark.parametrize("kind", [WorkflowKind, lambda cluster: ResourceKind(cluster, FOLLOW)])
 def test_what_the_cluster_refuses_is_the_parameters_fault(kind) -> None:
     cluster = Cluster()

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlstack.core.model import Object
 from mlstack.core.samplefile import Follow
+from mlstack.core.workflow import FlowStep
 
 _STEP = re.compile(r"([^.\[\]]+)|\[([\w-]+)=([^\]]*)\]")
 _PATH = re.compile(r"\w[\w-]*(?:\[[\w-]+=[^\]]*\]|\.[\w-]+)*")
@@ -35,29 +36,46 @@ def is_path(path: str) -> bool:
 
 def resource_phase(obj: Object, follow: Follow) -> str:
     """``Succeeded`` or ``Failed`` by the conditions that mean so, ``Running`` once the controller says anything."""
-    true = {one.get("type") for one in _conditions(obj) if one.get("status") == "True"}
-    if follow.failed in true:
-        return "Failed"
-    if follow.succeeded in true:
-        return "Succeeded"
+    for end, phase in ((follow.failed, "Failed"), (follow.succeeded, "Succeeded")):
+        if any(_means(one, end) for one in _conditions(obj)):
+            return phase
     return "Running" if _conditions(obj) else "Pending"
 
 
 def resource_message(obj: Object, follow: Follow) -> str:
     """Why it failed; else how far it is; else what the controller said last."""
-    failed = [one for one in _conditions(obj) if one.get("type") == follow.failed and one.get("status") == "True"]
+    failed = [one for one in _conditions(obj) if _means(one, follow.failed)]
     if failed:
         return _said(failed[0])
     if follow.progress and _conditions(obj):
-        return _SLOT.sub(lambda slot: str(look_up(obj, slot[1]) or 0), follow.progress)
+        return _SLOT.sub(lambda slot: _counted(look_up(obj, slot[1])), follow.progress)
     said = [one for one in _conditions(obj) if one.get("status") == "True"]
     return _said(said[-1]) if said else ""
 
 
 def resource_ended(obj: Object, follow: Follow) -> str:
     """When the condition that means its end came true, as the API writes moments; empty before."""
-    ends = (one for one in _conditions(obj) if one.get("type") in (follow.failed, follow.succeeded))
-    return next((str(one.get("lastTransitionTime") or "") for one in ends if one.get("status") == "True"), "")
+    ends = (one for one in _conditions(obj) if _means(one, follow.failed) or _means(one, follow.succeeded))
+    return next((str(one.get("lastTransitionTime") or "") for one in ends), "")
+
+
+def failed_part(pod: Object, follow: Follow) -> FlowStep | None:
+    """What one of its pods that failed says, with the container that was the first to end badly; None of one that did not fail."""
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    if status.get("phase") != "Failed":
+        return None
+    told = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    ended = [(one.get("name"), (one.get("state") or {}).get("terminated") or {}) for one in told]
+    bad = sorted((one for one in ended if one[1].get("exitCode")), key=lambda one: str(one[1].get("finishedAt") or "~"))
+    why = (
+        f"container {bad[0][0]} ended with exit code {bad[0][1]['exitCode']}"
+        if bad
+        else str(status.get("reason") or "")
+    )
+    if bad and bad[0][1].get("reason") not in (None, "", "Error"):
+        why = f"{why} ({bad[0][1]['reason']})"
+    name = str(metadata.get("name") or "")
+    return FlowStep(name, str((metadata.get("labels") or {}).get(follow.step) or name), "Failed", why, 0, 0.0)
 
 
 def shown_line(line: str, follow: Follow) -> str | None:
@@ -109,6 +127,17 @@ def _record(line: str) -> dict[str, Any]:
 
 def _conditions(obj: Object) -> list[Mapping[str, Any]]:
     return [one for one in (obj.get("status") or {}).get("conditions") or [] if isinstance(one, Mapping)]
+
+
+def _counted(value: Any) -> str:
+    """What is not there is none yet."""
+    return "0" if value is None else str(value)
+
+
+def _means(condition: Mapping[str, Any], wanted: str) -> bool:
+    """Whether it is the condition ``TYPE`` or ``TYPE=STATUS``."""
+    kind, _, status = wanted.partition("=")
+    return condition.get("type") == kind and condition.get("status") == (status or "True")
 
 
 def _said(condition: Mapping[str, Any]) -> str:

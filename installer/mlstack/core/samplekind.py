@@ -70,6 +70,10 @@ class SampleKind(SampleState, Protocol):
         """Starts what the sample's filled-in object describes. Raises MlstackError sample.not-served and the API's own."""
         ...
 
+    def failures(self, run: Started) -> list[FlowStep]:
+        """What failed of a run that did, where ``steps`` does not tell: its pods."""
+        ...
+
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """(values, places of files ``s3://bucket/key``) by the names that the sample gives them; what was not made is left out."""
         ...

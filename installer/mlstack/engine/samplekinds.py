@@ -9,16 +9,25 @@ from mlstack.core.errors import ExitCode, MlstackError
 from mlstack.core.model import Object
 from mlstack.core.pipelinerun import LABEL_RUN, run_results
 from mlstack.core.ports import Kube
-from mlstack.core.resourcerun import needs_log, resource_results
+from mlstack.core.resourcerun import failed_part, needs_log, resource_results
 from mlstack.core.samplefile import Follow
 from mlstack.core.samplekind import SampleState, Started
 from mlstack.core.samplestates import PipelineState, ResourceState, WorkflowState
-from mlstack.core.workflow import results_of
+from mlstack.core.workflow import FlowStep, results_of
 
 WORKFLOW = ("argoproj.io/v1alpha1", "Workflow")
 
 
-class WorkflowKind(WorkflowState):
+class _Told:
+    """What a workflow's own steps say is all."""
+
+    def failures(self, run: Started) -> list[FlowStep]:
+        """None beyond them."""
+        del run
+        return []
+
+
+class WorkflowKind(_Told, WorkflowState):
     """Samples whose object is a workflow."""
 
     def __init__(self, kube: Kube) -> None:
@@ -45,18 +54,26 @@ class ResourceKind(ResourceState):
         """Creates the object."""
         return _started(self._kube, obj, self)
 
+    def failures(self, run: Started) -> list[FlowStep]:
+        """Its pods that failed, while they are there."""
+        found = (failed_part(pod, self._follow) for pod in self._pods(run))
+        return [one for one in found if one]
+
     def results(self, run: Started, obj: Object, wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """From the object, and from what its programs printed."""
         lines = self._log(run) if needs_log(wanted) else ()
         return resource_results(obj, lines, wanted), {}
 
     def _log(self, run: Started) -> list[str]:
-        pods = self._kube.resource("v1", "Pod")
-        assert pods is not None, "every cluster serves pods"  # noqa: S101
         lines: list[str] = []
-        for pod in self._kube.list(pods, namespace=run.namespace, selector=run.pods):
+        for pod in self._pods(run):
             lines += self._kube.logs(run.namespace, pod["metadata"]["name"], run.container)
         return lines
+
+    def _pods(self, run: Started) -> list[Object]:
+        pods = self._kube.resource("v1", "Pod")
+        assert pods is not None, "every cluster serves pods"  # noqa: S101
+        return self._kube.list(pods, namespace=run.namespace, selector=run.pods)
 
 
 class PipelineServer(Protocol):
@@ -71,7 +88,7 @@ class PipelineServer(Protocol):
         ...
 
 
-class PipelineKind(PipelineState):
+class PipelineKind(_Told, PipelineState):
     """Samples whose object is a pipeline: ``spec.pipeline`` in KFP's intermediate form and ``spec.parameters``. The run is
     followed as the workflow that the server makes of it."""
 

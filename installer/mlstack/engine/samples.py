@@ -13,6 +13,7 @@ from mlstack.core.model import Object
 from mlstack.core.ports import Cancelled, Kube
 from mlstack.core.results import SampleResult
 from mlstack.core.samplekind import SampleKind, Started
+from mlstack.core.workflow import FlowStep
 from mlstack.engine.sampleholdups import HoldupTeller, out_of_order, warning_of
 
 WATCH_SECONDS = 60.0
@@ -47,6 +48,8 @@ class SampleRunner:
         if watch:
             state = self._follow(run)
             if self._kind.finished(state) and self._kind.phase(state) != "Succeeded":
+                for step in self._kind.failures(run):
+                    self._emit(_told(step, step.message))
                 self._blame()
         values, places = self._kind.results(run, state, results) if self._kind.finished(state) else ({}, {})
         return SampleResult(
@@ -114,16 +117,7 @@ class SampleRunner:
             said = step.phase, "" if step.message in USUAL else step.message
             if seen.get(step.id) != said:
                 seen[step.id] = said
-                emit(
-                    SampleStep(
-                        step=step.id,
-                        name=step.name,
-                        phase=step.phase,
-                        message=step_message(step.phase, said[1]),
-                        attempt=step.attempt,
-                        seconds=step.seconds,
-                    )
-                )
+                emit(_told(step, said[1]))
 
 
 class _Logs:
@@ -186,6 +180,17 @@ class _Logs:
                     self._emit(LogLine(source=pod, text=text))
         except MlstackError as error:
             self._emit(Message(text=f"cannot read the log of {pod}: {error.what}", level="warning"))
+
+
+def _told(step: FlowStep, message: str) -> SampleStep:
+    return SampleStep(
+        step=step.id,
+        name=step.name,
+        phase=step.phase,
+        message=step_message(step.phase, message),
+        attempt=step.attempt,
+        seconds=step.seconds,
+    )
 
 
 def _started(pod: Object, container: str) -> bool:
