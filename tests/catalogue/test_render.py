@@ -111,6 +111,15 @@ def test_upstream_objects_get_namespaces_where_they_live_in_one() -> None:
     assert one.objects[4]["metadata"]["creationTimestamp"] == "2020-01-01T00:00:00Z"
 
 
+def test_an_object_of_a_kind_that_another_stack_defines_has_a_namespace_where_that_says_so() -> None:
+    """Its kind alone does not tell: the definition does, and that is rendered with the stack that is required."""
+    text = "apiVersion: x.y/v1\nkind: Thing\nmetadata: {name: mine}\n"
+    user = entry("user", {"a.yaml": text}, manifests=[{"templates": "templates"}], requires=["up"])
+    assert ids(render(upstream(), user)[1]) == ["Namespace/user", "Thing/mine"]
+    alone = entry("alone", {"a.yaml": text}, manifests=[{"templates": "templates"}])
+    assert ids(render(alone)[0]) == ["Namespace/alone", "Thing/alone/mine"]
+
+
 def test_files_and_objects_are_chosen_by_glob() -> None:
     (one,) = render(upstream(files=["deploy/**"], include=["ConfigMap/*", "Thing/t"], exclude=["Thing/*"]))
     assert ids(one) == ["Namespace/up", "ConfigMap/up/deep"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from mlstack.core.catalogue import Entry
@@ -29,13 +29,13 @@ def namespace_object(entry: Entry) -> Object | None:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": spec.namespace, "labels": labels}}
 
 
-def finish(objects: Sequence[Object], entry: Entry, instance: str) -> list[Object]:
+def finish(objects: Sequence[Object], entry: Entry, instance: str, elsewhere: Set[str] = frozenset()) -> list[Object]:
     """The objects with namespaces, labels and marks of their configuration, every Namespace first, then CRDs as they come.
 
-    Changes them in place.
+    Changes them in place. elsewhere: kinds without a namespace that other stacks define.
     """
     set_namespace(objects, entry.document.spec.namespace)
-    without = cluster_kinds(objects)
+    without = cluster_kinds(objects) | elsewhere
     labels = {LABEL_INSTANCE: instance, LABEL_STACK: entry.name}
     for obj in objects:
         if obj["kind"] in without:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlstack.core.context import ExternalFacts, RenderFacts
+from mlstack.core.kinds import cluster_kinds
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.people import Member, People, Profile, User
 from mlstack.core.render import Renderer
@@ -63,8 +64,10 @@ def golden_files(renderer: Renderer, selection: Selection, name: str) -> dict[st
 def _split(renderer: Renderer, selection: Selection, name: str) -> tuple[list[Object], list[Object]]:
     """(own, upstream) objects of one stack of the selection."""
     facts = with_platform(selection, GOLDEN_FACTS)
-    exports = {one.name: one.exports for one in renderer.render(selection, facts)}
-    return renderer.split(selection.named(name), facts, exports)
+    rendered = renderer.render(selection, facts)
+    exports = {one.name: one.exports for one in rendered}
+    without = cluster_kinds([obj for one in rendered for obj in one.objects])
+    return renderer.split(selection.named(name), facts, exports, without)
 
 
 def _variants(selection: Selection) -> Iterator[tuple[str, Selection]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from mlstack.core.errors import ExitCode, MlstackError, Place
 from mlstack.core.expand import buckets_of, certificates_of, secrets_of
 from mlstack.core.exports import export_values
 from mlstack.core.finish import finish, namespace_object
+from mlstack.core.kinds import cluster_kinds
 from mlstack.core.model import Object, ResourceId
 from mlstack.core.patch import apply_patches, prepare
 from mlstack.core.people import IDENTITY_PROVIDER
@@ -54,17 +55,23 @@ class Renderer:
         rendered: list[RenderedStack] = []
         seen: dict[ResourceId, str] = {}
         facts = with_platform(selection, facts)
+        without: frozenset[str] = frozenset()
         for chosen in selection.stacks:
-            one = self.stack(chosen, facts, exports)
+            one = self.stack(chosen, facts, exports, without)
+            without |= cluster_kinds(one.objects)
             exports[one.name] = {name: dict(values) for name, values in one.exports.items()}
             _check_unique(one, seen)
             rendered.append(one)
         return tuple(rendered)
 
     def stack(
-        self, chosen: Chosen, facts: RenderFacts, exports: Mapping[str, Mapping[str, Mapping[str, str]]]
+        self,
+        chosen: Chosen,
+        facts: RenderFacts,
+        exports: Mapping[str, Mapping[str, Mapping[str, str]]],
+        without: Set[str] = frozenset(),
     ) -> RenderedStack:
-        """One stack; exports: of the stacks before it, by stack and capability."""
+        """One stack; of the stacks before it, exports: by stack and capability; without: kinds that have no namespace."""
         entry, spec = chosen.entry, chosen.entry.document.spec
         capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
         context = build_context(entry, chosen.values, facts, capabilities)
@@ -75,7 +82,7 @@ class Renderer:
         keeps_users = bool(exported.get(IDENTITY_PROVIDER, {}).get("users"))
         certificates = certificates_of(spec.certificates, templates, where, context)
         issued = [] if facts.tls.own else certificate_objects(certificates, facts.tls)
-        objects = finish([*upstream, *own, *issued], entry, facts.instance)
+        objects = finish([*upstream, *own, *issued], entry, facts.instance, without)
         if not facts.tls.own:
             inject_authority(objects, certificates, spec.namespace)
         return RenderedStack(
@@ -97,14 +104,18 @@ class Renderer:
         )
 
     def split(
-        self, chosen: Chosen, facts: RenderFacts, exports: Mapping[str, Mapping[str, Mapping[str, str]]]
+        self,
+        chosen: Chosen,
+        facts: RenderFacts,
+        exports: Mapping[str, Mapping[str, Mapping[str, str]]],
+        without: Set[str] = frozenset(),
     ) -> tuple[list[Object], list[Object]]:
-        """The finished objects of one stack apart: (own, upstream)."""
+        """The finished objects of one stack apart: (own, upstream). exports, without: as in ``stack``."""
         capabilities = {need: exports[name].get(need, {}) for need, name in chosen.providers.items()}
         context, templates = build_context(chosen.entry, chosen.values, facts, capabilities), Templates()
         own = self._own(chosen.entry, templates, context)
         upstream = self._upstream(chosen.entry, templates, context)
-        finish([*upstream, *own], chosen.entry, facts.instance)
+        finish([*upstream, *own], chosen.entry, facts.instance, without)
         return own, upstream
 
     def _own(self, entry: Entry, templates: Templates, context: Mapping[str, Any]) -> list[Object]:
