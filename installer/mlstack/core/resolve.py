@@ -111,15 +111,15 @@ def resolve(
 def profile_of(release: Release, name: str) -> str:
     """A profile in which a stack is at home: the default one, or the first one that has it where the default has not.
 
-    A stack that takes another's place is at home where that one is; one of no profile, and an addon, beside the most stacks: it may
-    need them.
+    A stack that takes another's place is at home where that one is; one of no profile, such as an addon, beside the most stacks: it
+    may need them, also where the release does not know it.
     """
     spec = release.spec
     names = {name, *rivals(spec, name)}
     having = [profile for profile, one in spec.profiles.items() if names & set(one.stacks)]
-    if not having and name in {*spec.stacks, *spec.addons}:
+    if not having:
         return max(spec.profiles, key=lambda profile: len(spec.profiles[profile].stacks))
-    return spec.default_profile if spec.default_profile in having or not having else having[0]
+    return spec.default_profile if spec.default_profile in having else having[0]
 
 
 def home_choices(release: Release, name: str, choice: Choice) -> dict[str, Choice]:
