@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from contract_data import CATALOGUE, FACTS, Workshop
+from contract_data import FACTS, Workshop
 
+VERSION = "0.19.0"
 CHILDREN = Path(__file__).parents[2] / "stacks/katib/0.19.0/image/children.sh"
 
 
@@ -39,7 +40,7 @@ def test_it_refuses_what_it_cannot(argv: list[str]) -> None:
 @pytest.mark.parametrize("kind", ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"])
 def test_an_experiment_that_goes_is_not_held_up(workshop: Workshop, kind: str) -> None:
     """Losing its finalizer is an update, which the controller refuses in a namespace that is no longer one for trials."""
-    rendered = workshop.render("katib", CATALOGUE.versions("katib")[-1], FACTS)
+    rendered = workshop.render("katib", VERSION, FACTS)
     (found,) = (obj for obj in rendered.objects if obj["kind"] == kind)
     hooks = [one for one in found["webhooks"] if any("UPDATE" in rule["operations"] for rule in one["rules"])]
     assert hooks
@@ -48,7 +49,7 @@ def test_an_experiment_that_goes_is_not_held_up(workshop: Workshop, kind: str) -
 
 
 def suggestions(workshop: Workshop, **params: object) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
-    rendered = workshop.render("katib", CATALOGUE.versions("katib")[-1], FACTS, **params)
+    rendered = workshop.render("katib", VERSION, FACTS, **params)
     (config,) = (
         obj for obj in rendered.objects if obj["kind"] == "ConfigMap" and obj["metadata"]["name"] == "katib-config"
     )
@@ -64,9 +65,8 @@ def test_every_algorithm_of_the_own_service_is_offered(workshop: Workshop) -> No
 
 
 def test_another_limit_of_searches_is_a_change_of_the_configuration_and_of_its_reader_alone(workshop: Workshop) -> None:
-    version = CATALOGUE.versions("katib")[-1]
-    before = workshop.render("katib", version, FACTS).objects
-    after = workshop.render("katib", version, FACTS, suggestionMemoryLimit="640Mi").objects
+    before = workshop.render("katib", VERSION, FACTS).objects
+    after = workshop.render("katib", VERSION, FACTS, suggestionMemoryLimit="640Mi").objects
     differ = [(one, two) for one, two in zip(before, after, strict=True) if one != two]
     assert {f"{one['kind']}/{one['metadata']['name']}" for one, _ in differ} == {
         "ConfigMap/katib-config", "Deployment/katib-controller"

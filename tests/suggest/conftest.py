@@ -13,7 +13,7 @@ from mlstack.artifacts.wheels import Wheels, host_architecture
 
 def _types() -> Path:
     catalogue = DataCatalogue(Path(__file__).resolve().parents[2])
-    images = catalogue.entry("katib", catalogue.versions("katib")[-1]).document.spec.images
+    images = catalogue.entry("katib", "0.19.0").document.spec.images
     build = next(image.build for image in images if image.build and image.build.packages)
     pinned = build.wheels[0]
     downloads = find_paths(os.environ).downloads

@@ -89,17 +89,16 @@ class DataCatalogue:
             if said != meant:
                 raise self._mismatch(path, field, said, meant)
         spec = document.spec
-        texts = sorted(
-            file
-            for part in spec.manifests
-            if part.templates
-            for file in (directory / part.templates).rglob("*.yaml.j2")
-        )
+        texts = {
+            f"{below}/{file.relative_to(directory / below).as_posix()}": file.read_text()
+            for below in sorted({part.templates.rstrip("/") for part in spec.manifests if part.templates})
+            for file in sorted((directory / below).rglob("*.yaml.j2"))
+        }
         contents = self._contents(document)
         return Entry(
             document=_filled(document, contents),
             directory=self._shown(directory),
-            templates={file.relative_to(directory).as_posix(): file.read_text() for file in texts},
+            templates=texts,
             patches=tuple(self._patches(directory / spec.patches)) if spec.patches else (),
             samples=self._samples(directory / spec.samples, contents) if spec.samples else (),
         )

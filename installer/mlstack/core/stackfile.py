@@ -68,6 +68,7 @@ class Source(Strict):
 class Manifests(Strict):
     """Objects of a stack: files (globs) of a source, or the stack's own templates directory.
 
+    templates: a directory of the version, or of another one of the stack (``../1.0.0/templates``), rendered with this one's values.
     when: a Jinja2 expression over params; the part is left out where it is false.
     include/exclude: ``Kind/name`` globs, applied to the parsed objects.
     namespace: set on namespaced objects that carry none (what a kustomization's ``namespace`` does).
@@ -75,7 +76,7 @@ class Manifests(Strict):
 
     source: str = ""
     files: list[str] = []
-    templates: str = ""
+    templates: Annotated[str, StringConstraints(pattern=r"^((\.\./[0-9][\w.-]*/)?[\w-]+(/[\w-]+)*/?)?$")] = ""
     when: str = ""
     include: list[str] = []
     exclude: list[str] = []
