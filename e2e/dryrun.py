@@ -36,12 +36,27 @@ def published() -> list[tuple[str, str]]:
 
 
 def rendering(name: str, version: str) -> tuple[Object, ...]:
-    """The objects of one version of a stack, as its golden output is made: with users, and one profile."""
+    """The objects of one version of a stack, as its golden output is made: with users, and one profile. With an addon's, those
+    of other stacks that are others beside it."""
     load = SimpleNamespace(file=None, name="dry-run", sets=(), flags={}, environ=dict(os.environ))
     session = open_session(load, lambda _: None, lambda: False)
-    choices = home_choices(session.release, name, Choice(version=version, enabled=True))
-    selection = resolve(session.catalogue, session.release, profile_of(session.release, name), choices)
-    return tuple(next(one for one in session.renderer.render(selection, GOLDEN_FACTS) if one.name == name).objects)
+    entry = session.catalogue.entry(name, version)
+    profile = profile_of(session.release, name, entry.document.spec.requires)
+
+    def rendered(choice: Choice) -> dict[str, list[Object]]:
+        selection = resolve(session.catalogue, session.release, profile, home_choices(session.release, name, choice))
+        return {one.name: list(one.objects) for one in session.renderer.render(selection, GOLDEN_FACTS)}
+
+    found = rendered(Choice(version=version, enabled=True))
+    own = found.pop(name)
+    plain = rendered(Choice(enabled=False)) if entry.is_addon else found
+    return (*own, *(obj for stack, objects in found.items() for obj in objects if obj not in plain[stack]))
+
+
+def definitions(*stacks: str) -> tuple[Object, ...]:
+    """The CustomResourceDefinitions of stacks, for a server that has none of them."""
+    objects = [obj for name in stacks for obj in rendering(name, DataCatalogue(ROOT).versions(name)[0])]
+    return tuple(obj for obj in objects if obj["kind"] == "CustomResourceDefinition")
 
 
 @contextmanager
@@ -84,6 +99,10 @@ def broken(objects: Sequence[Object]) -> list[Object]:
             found.append({**obj, "spec": {**spec, "replikas": 1}})
         elif obj["kind"] == "NetworkPolicy":
             found.append({**obj, "spec": {**spec, "policyTypes": ["Sideways"]}})
+        elif obj["kind"] == "AuthorizationPolicy":
+            found.append({**obj, "spec": {**spec, "action": "PERHAPS"}})
+        elif obj["kind"] == "VirtualService":
+            found.append({**obj, "spec": {**spec, "http": [{"route": [{"destination": {"port": {"number": 80}}}]}]}})
         elif obj["kind"] == "ValidatingAdmissionPolicy":
             found.append({**obj, "spec": {**spec, "validations": [{"expression": "object.metadata."}]}})
         elif obj["kind"] == "CustomResourceDefinition":

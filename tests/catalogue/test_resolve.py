@@ -261,7 +261,8 @@ def test_what_is_in_no_profile_is_at_home_beside_the_most_stacks() -> None:
     release = Release.model_validate(body)
     assert profile_of(release, "extra") == "full"
     assert profile_of(release, "base") == "minimal"
-    assert profile_of(release, "new") == "full", "what the release does not know may need any of it"
+    assert profile_of(release, "new") == "minimal", "what the release does not know yet needs nothing of it"
+    assert profile_of(release, "new", ["base"]) == "full", "unless it says so"
 
 
 PULLED = [{"ref": "ghcr.io/team/new:2.0.0"}]

@@ -44,12 +44,15 @@ class Workshop:
 
     def select(self, name: str, version: str, **params: Any) -> Selection:
         choices = home_choices(self.release, name, Choice(version=version, params=params, enabled=True))
-        return resolve(CATALOGUE, self.release, profile_of(self.release, name), choices=choices)
+        return resolve(CATALOGUE, self.release, self.home(name, version), choices=choices)
+
+    def home(self, name: str, version: str) -> str:
+        return profile_of(self.release, name, CATALOGUE.entry(name, version).document.spec.requires)
 
     def offer(self, name: str, version: str, sample: str) -> Selection:
         """The selection of a profile in which an entry's sample can run: the entry's own one where it can."""
         choices = home_choices(self.release, name, Choice(version=version, enabled=True))
-        for profile in (profile_of(self.release, name), *self.release.spec.profiles):
+        for profile in (self.home(name, version), *self.release.spec.profiles):
             selection = resolve(CATALOGUE, self.release, profile, choices=choices)
             if sample in [one.metadata.name for _, one in selection.samples]:
                 return selection

@@ -44,7 +44,7 @@ def test_what_only_a_registry_has_is_chosen_by_name_and_refused_where_all_is_bui
     for pair in [pair for pair in ENTRIES if from_registry_only(CATALOGUE.entry(*pair))]:
         stack, version = pair
         choices = home_choices(release, stack, Choice(version=version, enabled=True))
-        profile = profile_of(release, stack)
+        profile = profile_of(release, stack, CATALOGUE.entry(*pair).document.spec.requires)
         selection = resolve(CATALOGUE, release, profile, choices)
         assert selection.named(stack).entry.version == version
         with pytest.raises(Problems) as caught:

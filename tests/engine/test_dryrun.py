@@ -12,7 +12,7 @@ import pytest
 from apiserver import ApiServer, missing
 from workflowdefinition import define, definition
 
-from e2e.dryrun import broken, places, published, refused, rendering
+from e2e.dryrun import broken, definitions, places, published, refused, rendering
 from mlstack.adapters.kube import KubeClient
 from mlstack.core.model import ResourceId
 
@@ -42,6 +42,26 @@ def kube(server: ApiServer) -> Iterator[KubeClient]:
     client = KubeClient(server.kubeconfig)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kinds(server: ApiServer) -> None:
+    """What a platform has beside them: the gateway's kinds."""
+    client = KubeClient(server.kubeconfig)
+    found = definitions("istio")
+    assert {"VirtualService", "AuthorizationPolicy"} <= {obj["spec"]["names"]["kind"] for obj in found}
+    for obj in found:
+        client.apply(obj)
+    extensions = kubernetes.client.ApiextensionsV1Api(kubernetes.config.new_client_from_config(str(server.kubeconfig)))
+    deadline = time.monotonic() + 60
+    while not all(map(established, extensions.list_custom_resource_definition().items)):
+        assert time.monotonic() < deadline, "the definitions do not take effect"
+        time.sleep(0.2)
+    client.close()
+
+
+def established(definition: Any) -> bool:
+    return any(one.type == "Established" and one.status == "True" for one in definition.status.conditions or ())
 
 
 @pytest.mark.parametrize(("name", "version"), published())

@@ -49,7 +49,7 @@ def dev_golden(session: Session, stack: str) -> list[Path]:
         selection = resolve(
             session.catalogue,
             session.release,
-            profile_of(session.release, entry.name),
+            profile_of(session.release, entry.name, entry.document.spec.requires),
             home_choices(session.release, entry.name, Choice(version=entry.version, enabled=True)),
         )
         directory = session.catalogue.directory(entry.name, entry.version)

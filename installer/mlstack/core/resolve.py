@@ -108,16 +108,16 @@ def resolve(
     return Selection(release.metadata.name, profile, version, _ordered(chosen))
 
 
-def profile_of(release: Release, name: str) -> str:
+def profile_of(release: Release, name: str, requires: Sequence[str] = ()) -> str:
     """A profile in which a stack is at home: the default one, or the first one that has it where the default has not.
 
-    A stack that takes another's place is at home where that one is; one of no profile, such as an addon, beside the most stacks: it
-    may need them, also where the release does not know it.
+    A stack that takes another's place is at home where that one is; one of no profile, and an addon, beside the most stacks: it may
+    need them. So is one that the release does not know where it requires anything; requires: what it does.
     """
     spec = release.spec
     names = {name, *rivals(spec, name)}
     having = [profile for profile, one in spec.profiles.items() if names & set(one.stacks)]
-    if not having:
+    if not having and (requires or name in {*spec.stacks, *spec.addons}):
         return max(spec.profiles, key=lambda profile: len(spec.profiles[profile].stacks))
     return spec.default_profile if spec.default_profile in having else having[0]
 
