@@ -1,14 +1,16 @@
-"""Zips unpacked for a Debian root: the same bytes each time, only what is wanted, and never what a root without them was not."""
+"""Zips and tars unpacked for a Debian root: the same bytes each time, only what is wanted; a root without them is as ever."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from mlstack.artifacts import untar
 from mlstack.artifacts.archives import unpack
 from mlstack.artifacts.context import ImageContext, root_inputs
 from mlstack.core.errors import MlstackError
@@ -42,6 +44,60 @@ def test_an_archive_becomes_the_same_tar_whatever_its_times_and_order(tmp_path: 
     with tarfile.open(tar) as found:
         modes = {one.name: (one.mode, one.uid, one.gid, one.mtime) for one in found if one.isfile()}
     assert modes == {"opt/app/bin/run.sh": (0o755, 7, 8, 0), "opt/app/lib/a.jar": (0o644, 7, 8, 0)}
+
+
+def tarball(path: Path, *extra: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as made:
+        for name, mode in (("bin/run.sh", 0o755), ("bin/run.bat", 0o644), ("docs/a.md", 0o644), ("lib/a.jar", 0o600)):
+            info = tarfile.TarInfo(f"app-1.0/{name}")
+            info.mode, info.size, info.mtime, info.uid = mode, len(name), 1_700_000_000, 1000
+            made.addfile(info, io.BytesIO(name.encode()))
+        for info in extra:
+            made.addfile(info, io.BytesIO(b"x" * info.size))
+    return path
+
+
+def test_a_tar_is_unpacked_as_a_zip_is_and_links_are_left_out(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("app-1.0/lib/link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    (tar,) = unpack([(RECIPE, tarball(tmp_path / "a.tar.gz", link))], tmp_path, lambda: False)
+    with tarfile.open(tar) as found:
+        modes = {one.name: (one.mode, one.uid, one.gid, one.mtime) for one in found if not one.isdir()}
+    assert modes == {"opt/app/bin/run.sh": (0o755, 7, 8, 0), "opt/app/lib/a.jar": (0o644, 7, 8, 0)}
+
+
+def member(name: str, size: int = 1) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info
+
+
+@pytest.mark.parametrize(
+    "name", ["../out", "/etc/out", "app-1.0/../../out", "app-1.0/lib/a.jar"], ids=["up", "root", "through", "twice"]
+)
+def test_a_tar_that_no_honest_tool_wrote_is_refused(tmp_path: Path, name: str) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    with pytest.raises(MlstackError) as caught:
+        unpack([(RECIPE, tarball(tmp_path / "a.tar.gz", member(name)))], work, lambda: False)
+    assert caught.value.code == "artifact.hostile-archive"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("cut", [10, 60, -30])
+def test_a_tar_that_is_damaged_is_refused(tmp_path: Path, cut: int) -> None:
+    path = tarball(tmp_path / "a.tar.gz", member("app-1.0/big", 100_000))
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(MlstackError) as caught:
+        unpack([(RECIPE, path)], tmp_path, lambda: False)
+    assert caught.value.code == "artifact.hostile-archive"
+
+
+def test_a_tar_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untar, "MAX_TOTAL", 1000)
+    with pytest.raises(MlstackError) as caught:
+        unpack([(RECIPE, tarball(tmp_path / "a.tar.gz", member("app-1.0/big", 2000)))], tmp_path, lambda: False)
+    assert caught.value.code == "artifact.hostile-archive" and not (tmp_path / "archive-0/big").exists()
 
 
 def test_a_prefix_that_the_archive_has_not_is_an_error(tmp_path: Path) -> None:

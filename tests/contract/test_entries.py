@@ -93,7 +93,8 @@ def test_renders_for_other_hosts(workshop: Workshop, entry: Entry, facts) -> Non
     one = workshop.render(entry.name, entry.version, facts)
     if not facts.provider.node_ports:
         assert all(point.route for point in one.endpoints), "only what is behind a gateway can be reached"
-        assert "NodePort" not in json.dumps(one.objects)
+        kinds_apart = [obj for obj in one.objects if obj["kind"] != "CustomResourceDefinition"]
+        assert "NodePort" not in json.dumps(kinds_apart), "definitions of kinds may have the word"
 
 
 def test_requests_stay_within_the_budget(workshop: Workshop, rendered: RenderedStack, entry: Entry) -> None:

@@ -88,7 +88,12 @@ def test_culling_is_off_at_no_minutes(workshop: Workshop, one: RenderedStack) ->
 
 def test_with_sidecars_a_notebook_is_for_the_gateway_and_one_question_of_the_controller(workshop: Workshop) -> None:
     choices = {NAME: Choice(version=VERSION, enabled=True), "istio": Choice(params={"mesh": "sidecar"})}
-    selection = resolve(CATALOGUE, workshop.release, profile_of(workshop.release, NAME), choices=choices)
+    selection = resolve(
+        CATALOGUE,
+        workshop.release,
+        profile_of(workshop.release, NAME, CATALOGUE.entry(NAME).document.spec.requires),
+        choices=choices,
+    )
     stacks = workshop.renderer.render(selection, replace(FACTS, people=PEOPLE))
     policies = of_kind(next(one for one in stacks if one.name == NAME), "AuthorizationPolicy")
     controller = f"cluster.local/ns/{NAME}/sa/{NAME}"

@@ -185,3 +185,49 @@ def test_a_pod_that_failed_is_named_with_the_container_that_ended_badly_first() 
 @pytest.mark.parametrize("phase", ["Pending", "Running", "Succeeded"])
 def test_a_pod_that_did_not_fail_is_not_named(phase: str) -> None:
     assert failed_part(pod(phase, container("main", 1, "1")), ONE) is None
+
+
+STATE = Follow(
+    resource="apps",
+    plain=["true"],
+    state="status.app.state",
+    succeeded="COMPLETED",
+    failed="FAILED",
+    ended="status.end",
+    reason="status.app.message",
+    progress="{status.app.done} done",
+    pods="app={name}",
+    container="c",
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "message", "end"),
+    [
+        ({}, "Pending", "", ""),
+        ({"app": {"state": ""}}, "Pending", "", ""),
+        ({"app": {"state": "RUNNING", "done": 2}, "end": None}, "Running", "2 done", ""),
+        (
+            {"app": {"state": "COMPLETED", "done": 3}, "end": "2026-01-01T00:00:00Z"},
+            "Succeeded",
+            "3 done",
+            "2026-01-01T00:00:00Z",
+        ),
+        (
+            {"app": {"state": "FAILED", "message": "why"}, "end": "2026-01-01T00:00:00Z"},
+            "Failed",
+            "why",
+            "2026-01-01T00:00:00Z",
+        ),
+        ({"app": {"state": "FAILED"}}, "Failed", "", ""),
+    ],
+)
+def test_a_field_tells_the_state_where_conditions_do_not(
+    status: dict[str, Any], phase: str, message: str, end: str
+) -> None:
+    obj = {"status": status}
+    assert (resource_phase(obj, STATE), resource_message(obj, STATE), resource_ended(obj, STATE)) == (
+        phase,
+        message,
+        end,
+    )

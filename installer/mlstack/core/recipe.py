@@ -67,8 +67,8 @@ class DebianSuite(Strict):
 
 
 class Archive(Strict):
-    """A zip of the stack's ``sources``, unpacked. prefix: the directory in it whose content goes to ``to``, which must be there;
-    exclude: globs of paths below it left out. Files are executable where the archive says so, times are dropped."""
+    """A zip or tar of the stack's ``sources``, unpacked. prefix: the directory in it whose content goes to ``to``, which must be
+    there; exclude: globs of paths below it left out. Files are executable where the archive says so, times are dropped."""
 
     source: str
     to: AbsolutePath

@@ -119,7 +119,7 @@ def profile_of(release: Release, name: str, requires: Sequence[str] = ()) -> str
     having = [profile for profile, one in spec.profiles.items() if names & set(one.stacks)]
     if not having and (requires or name in {*spec.stacks, *spec.addons}):
         return max(spec.profiles, key=lambda profile: len(spec.profiles[profile].stacks))
-    return spec.default_profile if spec.default_profile in having else having[0]
+    return spec.default_profile if spec.default_profile in having or not having else having[0]
 
 
 def home_choices(release: Release, name: str, choice: Choice) -> dict[str, Choice]:

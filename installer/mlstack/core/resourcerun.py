@@ -35,7 +35,11 @@ def is_path(path: str) -> bool:
 
 
 def resource_phase(obj: Object, follow: Follow) -> str:
-    """``Succeeded`` or ``Failed`` by the conditions that mean so, ``Running`` once the controller says anything."""
+    """``Succeeded`` or ``Failed`` by the conditions (or the field) that mean so, ``Running`` once the controller says anything."""
+    if follow.state:
+        state = look_up(obj, follow.state)
+        ends = {follow.failed: "Failed", follow.succeeded: "Succeeded"}
+        return ends.get(str(state), "Running") if state else "Pending"
     for end, phase in ((follow.failed, "Failed"), (follow.succeeded, "Succeeded")):
         if any(_means(one, end) for one in _conditions(obj)):
             return phase
@@ -44,17 +48,24 @@ def resource_phase(obj: Object, follow: Follow) -> str:
 
 def resource_message(obj: Object, follow: Follow) -> str:
     """Why it failed; else how far it is; else what the controller said last."""
+    if follow.state:
+        phase = resource_phase(obj, follow)
+        if phase == "Failed":
+            return str(look_up(obj, follow.reason) or "")
+        return "" if phase == "Pending" else _progress(obj, follow)
     failed = [one for one in _conditions(obj) if _means(one, follow.failed)]
     if failed:
         return _said(failed[0])
     if follow.progress and _conditions(obj):
-        return _SLOT.sub(lambda slot: _counted(look_up(obj, slot[1])), follow.progress)
+        return _progress(obj, follow)
     said = [one for one in _conditions(obj) if one.get("status") == "True"]
     return _said(said[-1]) if said else ""
 
 
 def resource_ended(obj: Object, follow: Follow) -> str:
     """When the condition that means its end came true, as the API writes moments; empty before."""
+    if follow.state:
+        return str(look_up(obj, follow.ended) or "") if resource_phase(obj, follow) in ("Succeeded", "Failed") else ""
     ends = (one for one in _conditions(obj) if _means(one, follow.failed) or _means(one, follow.succeeded))
     return next((str(one.get("lastTransitionTime") or "") for one in ends), "")
 
@@ -123,6 +134,10 @@ def _record(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _progress(obj: Object, follow: Follow) -> str:
+    return _SLOT.sub(lambda slot: _counted(look_up(obj, slot[1])), follow.progress)
 
 
 def _conditions(obj: Object) -> list[Mapping[str, Any]]:

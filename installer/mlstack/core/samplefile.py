@@ -17,18 +17,23 @@ _CONDITION = "^[A-Za-z0-9./_-]+(=(True|False|Unknown))?$"
 class Follow(Strict):
     """How an object that its own controller works on is followed.
 
-    succeeded, failed: the conditions that mean its end, ``TYPE`` or ``TYPE=STATUS`` (``True`` where none is said); pods:
-    selector of the pods whose log is shown, ``{name}`` stands for the object's; container: which of their containers; step:
-    label of a pod that says which part of the whole it runs, where there is one; lines: pattern of the lines that are shown,
-    of those its group; progress: how far it is, with paths of the object in braces, as in ``{status.done} of {spec.wanted}
-    done``; resource: the kind's name in the API's paths, as in ``jobs``; plain: CEL over ``object``, all of which hold of an
-    object that runs with no other rights than the sample's own. Whoever starts samples for others may make no other ones.
+    succeeded, failed: the conditions that mean its end, ``TYPE`` or ``TYPE=STATUS`` (``True`` where none is said), or where
+    ``state`` names the path of a field that tells its state, that field's values; ended, reason: paths of when it ended and why
+    it failed, where ``state`` does; pods: selector of the pods whose log is shown, ``{name}`` stands for the object's; container:
+    which of their containers; step: label of a pod that says which part of the whole it runs, where there is one; lines: pattern
+    of the lines that are shown, of those its group; progress: how far it is, with paths of the object in braces, as in
+    ``{status.done} of {spec.wanted} done``; resource: the kind's name in the API's paths, as in ``jobs``; plain: CEL over
+    ``object``, all of which hold of an object that runs with no other rights than the sample's own. Whoever starts samples for
+    others may make no other ones.
     """
 
     resource: str = Field(pattern="^[a-z][a-z0-9]*$")
     plain: list[str] = Field(min_length=1)
     succeeded: str = Field(default="Succeeded", pattern=_CONDITION)
     failed: str = Field(default="Failed", pattern=_CONDITION)
+    state: str = ""
+    ended: str = ""
+    reason: str = ""
     pods: str
     container: str
     step: str = ""
