@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlstack_notebooks.kube import STATEFUL, Cluster
-from mlstack_notebooks.site import API, NAME, Site, virtual_service
+from mlstack_notebooks.site import API, JUPYTERLAB, NAME, Site, virtual_service
 from mlstack_pod.kube import KubeError, Object, items
 
 WATCH_SECONDS = 240
@@ -17,6 +17,8 @@ PAUSE = 2.0
 LABELS = "app.kubernetes.io/name=notebook"
 AUTHORITY = "platform-authority"
 """The ConfigMap by which a notebook knows the gateway's certificate."""
+EDITOR = "mlstack.dev/editor"
+"""Label of a pod whose editor is not JupyterLab."""
 LOG = logging.getLogger("mlstack_notebooks")
 _SETS = f"{STATEFUL}/statefulsets"
 
@@ -28,7 +30,7 @@ class Follower:
         """authority: file with the PEM of the authority that signs for this platform."""
         self.synced = threading.Event()
         self._cluster, self._site, self._authority = cluster, site, authority
-        self._awake: set[str] = set()
+        self._awake: dict[str, str] = {}
         self._written: Object | None = None
 
     def run(self, ended: threading.Event, pause: Callable[[float], object] | None = None) -> None:
@@ -43,7 +45,7 @@ class Follower:
     def read(self) -> str:
         """Reads all notebooks and writes the routes; gives the version to follow from. Raises KubeError."""
         found = self._cluster.get(f"{_SETS}?labelSelector={LABELS.replace('=', '%3D')}")
-        self._awake = {name for one in items(found) if (name := self._answers(one))}
+        self._awake = {name: self._editor(name) for one in items(found) if (name := self._answers(one))}
         self._written = self._cluster.get(self._path())
         self._write()
         self.synced.set()
@@ -55,9 +57,9 @@ class Follower:
         for kind, obj in self._cluster.watch(_SETS, query, WATCH_SECONDS):
             name = obj["metadata"]["namespace"]
             if obj["metadata"]["name"] == "notebook":
-                self._awake.discard(name)
+                self._awake.pop(name, None)
                 if kind != "DELETED" and self._answers(obj):
-                    self._awake.add(name)
+                    self._awake[name] = self._editor(name)
                 self._write()
 
     def _answers(self, obj: Object) -> str:
@@ -65,6 +67,16 @@ class Follower:
         metadata = obj["metadata"]
         known = metadata["name"] == "notebook" and metadata["namespace"] in self._site.notebooks
         return metadata["namespace"] if known and (obj.get("status") or {}).get("readyReplicas") else ""
+
+    def _editor(self, name: str) -> str:
+        """What runs in a namespace's notebook: until its next start not what is configured where that has changed."""
+        try:
+            pods = items(self._cluster.get(f"api/v1/namespaces/{name}/pods?labelSelector={LABELS.replace('=', '%3D')}"))
+        except KubeError as error:
+            LOG.warning("the notebook of %s is taken for what is configured: %s", name, error)
+            return self._site.notebooks[name].editor
+        labels = [(pod["metadata"].get("labels") or {}).get(EDITOR) for pod in pods]
+        return next((one for one in labels if one), JUPYTERLAB)
 
     def _write(self) -> None:
         wanted = virtual_service(self._site, self._awake)

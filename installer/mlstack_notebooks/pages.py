@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from mlstack_notebooks.site import PREFIX, Notebook, Site
+from mlstack_notebooks.site import Notebook, Site
 from mlstack_pod.kube import Object
 
 _FRAME = """<!doctype html>
@@ -26,7 +26,7 @@ RELOAD_SECONDS = 2
 def home(site: Site, mine: Sequence[Notebook], states: Mapping[str, str]) -> str:
     """The links. states: namespace -> what its notebook does."""
     links = "".join(
-        f'<li><a href="{PREFIX}{escape(one.namespace)}/lab">{escape(one.namespace)}</a>: '
+        f'<li><a href="{escape(one.page)}">{escape(one.namespace)}</a>: '
         f"{escape(states.get(one.namespace, 'not made yet'))}</li>\n"
         for one in mine
     )

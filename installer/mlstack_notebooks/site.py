@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+JUPYTERLAB = "jupyterlab"
 PREFIX = "/notebooks/"
 HOME = "/my-notebooks/"
 """Where the page with the links is."""
@@ -19,11 +20,17 @@ API = "networking.istio.io/v1"
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """One profile's. users, groups: who may open it, administrators apart."""
+    """One profile's. users, groups: who may open it, administrators apart; editor: the one it starts with."""
 
     namespace: str
     users: tuple[str, ...]
     groups: tuple[str, ...]
+    editor: str = JUPYTERLAB
+
+    @property
+    def page(self) -> str:
+        """The path of its page."""
+        return f"{PREFIX}{self.namespace}/{'lab' if self.editor == JUPYTERLAB else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,6 @@ class Site:
 def read_site(text: str) -> Site:
     """The settings. Raises ValueError or KeyError where they are not such."""
     data = json.loads(text)
-    people = data["notebooks"]
     return Site(
         data["namespace"],
         data["gateway"],
@@ -54,8 +60,12 @@ def read_site(text: str) -> Site:
         data["groupsHeader"],
         f"{data['memoryLimit']} of memory, {data['size']} of disk"
         + (f"; it sleeps after {data['idleMinutes']} idle minutes" if data["idleMinutes"] else ""),
-        {name: Notebook(name, tuple(people[name]["users"]), tuple(people[name]["groups"])) for name in sorted(people)},
+        {name: _notebook(name, data["notebooks"][name]) for name in sorted(data["notebooks"])},
     )
+
+
+def _notebook(name: str, data: Mapping[str, Any]) -> Notebook:
+    return Notebook(name, tuple(data["users"]), tuple(data["groups"]), data.get("editor") or JUPYTERLAB)
 
 
 def groups_of(header: str) -> list[str]:
@@ -72,9 +82,15 @@ def namespace_of(path: str) -> str:
     return path.partition("?")[0].removeprefix(PREFIX).split("/")[0] if path.startswith(PREFIX) else ""
 
 
-def virtual_service(site: Site, awake: Collection[str]) -> dict[str, Any]:
-    """The VirtualService: notebooks that answer have a route; what is left over comes to this program."""
-    found = [_route(name, f"{PREFIX}{name}/", f"notebook.{name}") for name in site.notebooks if name in awake]
+def virtual_service(site: Site, awake: Mapping[str, str]) -> dict[str, Any]:
+    """The VirtualService: notebooks that answer have a route; what is left over comes to this program.
+
+    awake: namespace -> editor that runs there; JupyterLab knows its prefix, before another one it is dropped.
+    """
+    found = []
+    for name in (one for one in site.notebooks if one in awake):
+        rewrite = {} if awake[name] == JUPYTERLAB else {"rewrite": {"uri": "/"}}
+        found.append(_route(name, f"{PREFIX}{name}/", f"notebook.{name}") | rewrite)
     rest = _route("asleep", PREFIX, f"{NAME}.{site.namespace}")
     return {
         "apiVersion": API,

@@ -1,7 +1,8 @@
-"""The first program of a notebook's pod: JupyterLab, the door to the platform, and sleep once JupyterLab has ended.
+"""The first program of a notebook's pod: its editor, the door to the platform, and sleep once the editor has ended.
 
-JupyterLab ends itself after a time without kernels, terminals and requests. Then the pod scales its own StatefulSet to none, by
-the rights of the profile's ``default-editor``: nobody outside needs rights over notebooks to put them to sleep.
+JupyterLab ends itself after a time without kernels, terminals and requests; code-server is ended here when it is idle. Then the
+pod scales its own StatefulSet to none, by the rights of the profile's ``default-editor``: nobody outside needs rights over
+notebooks to put them to sleep.
 """
 
 from __future__ import annotations
@@ -12,46 +13,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from mlstack_notebooks.door import make_door
+from mlstack_notebooks.editors import CHECK_SECONDS, PORT, code_server, first_settings, jupyterlab
+from mlstack_notebooks.idle import Watch, end_when_idle, last_seen, processor_seconds
 from mlstack_notebooks.kube import Cluster, Kube
+from mlstack_notebooks.site import JUPYTERLAB
 from mlstack_pod.gateway import Gateway
 from mlstack_pod.kube import ACCOUNT, KubeError
 
-PORT, DOOR = 8888, 8899
-CHECK_SECONDS = 60
-"""How often JupyterLab looks for kernels that are idle."""
-
-
-def arguments(environ: Mapping[str, str]) -> list[str]:
-    """JupyterLab's command line. It asks nobody who they are: only the gateway reaches it, which has asked.
-
-    Raises KeyError with the name of a variable that is missing.
-    """
-    idle = int(environ["IDLE_MINUTES"]) * 60
-    settings = {
-        "ServerApp.ip": "0.0.0.0",  # noqa: S104  # the pod's; the network's rules let in the gateway only
-        "ServerApp.port": PORT,
-        "ServerApp.port_retries": 0,
-        "ServerApp.open_browser": False,
-        "ServerApp.base_url": environ["NB_PREFIX"] + "/",
-        "ServerApp.root_dir": environ["HOME"],
-        "ServerApp.allow_remote_access": True,
-        "IdentityProvider.token": "",
-        "PasswordIdentityProvider.hashed_password": "",
-        "ServerApp.shutdown_no_activity_timeout": idle,
-        "MappingKernelManager.cull_idle_timeout": idle,
-        "MappingKernelManager.cull_connected": True,
-        "MappingKernelManager.cull_interval": CHECK_SECONDS,
-        "TerminalManager.cull_inactive_timeout": idle,
-        "TerminalManager.cull_interval": CHECK_SECONDS,
-        # nothing is asked of the internet without being told to
-        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
-        "LabApp.news_url": "None",
-        "LabApp.extension_manager": "readonly",
-    }
-    return [sys.executable, "-m", "jupyterlab", *(f"--{key}={value}" for key, value in settings.items())]
+DOOR = 8899
 
 
 def sleep(cluster: Cluster, namespace: str, ended: threading.Event, seconds: float = 120) -> str:
@@ -64,8 +37,8 @@ def sleep(cluster: Cluster, namespace: str, ended: threading.Event, seconds: flo
 
 
 def main() -> int:
-    """Runs until JupyterLab has ended; gives the exit code."""
-    ended = threading.Event()
+    """Runs until the editor has ended; gives the exit code."""
+    ended, idle = threading.Event(), threading.Event()
     gateway = Gateway(
         os.environ["GATEWAY_SERVICE"],
         os.environ["GATEWAY_AUTHORITY"],
@@ -73,23 +46,43 @@ def main() -> int:
         Path(os.environ["GATEWAY_AUTHORITIES_FILE"]),
     )
     threading.Thread(target=make_door(gateway, DOOR).serve_forever, daemon=True).start()
-    lab = subprocess.Popen(arguments(os.environ))
+    editor = _start(os.environ, ended, idle)
 
     def end(number: int, _frame: object) -> None:
         ended.set()
-        if lab.poll() is None:
-            lab.send_signal(number)
+        if editor.poll() is None:
+            editor.send_signal(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    code = lab.wait()
-    if code or ended.is_set():
-        return 0 if ended.is_set() else code
+    code = editor.wait()
+    if ended.is_set():
+        return 0
+    if code and not idle.is_set():
+        return code
     print("nothing was done for a while: the notebook goes to sleep", flush=True)
     why = sleep(Kube(), (ACCOUNT / "namespace").read_text().strip(), ended)
     if why:
         print(why, file=sys.stderr, flush=True)
     return 1 if why else 0
+
+
+def _start(environ: Mapping[str, str], ended: threading.Event, idle: threading.Event) -> subprocess.Popen[bytes]:
+    """The editor that the image has; ``idle`` is set when it is ended for that. Raises KeyError, OSError."""
+    if environ.get("NOTEBOOK_EDITOR", JUPYTERLAB) == JUPYTERLAB:
+        return subprocess.Popen(jupyterlab(environ))
+    first_settings(Path(environ["HOME"]))
+    editor = subprocess.Popen(code_server(environ))
+
+    def end() -> None:
+        idle.set()
+        editor.terminate()
+
+    seen, used = partial(last_seen, f"http://127.0.0.1:{PORT}/healthz"), partial(processor_seconds, os.getpid())
+    limit = int(environ["IDLE_MINUTES"]) * 60
+    watching = (Watch(seen, used), limit, ended, end, CHECK_SECONDS)
+    threading.Thread(target=end_when_idle, args=watching, daemon=True).start()
+    return editor
 
 
 if __name__ == "__main__":

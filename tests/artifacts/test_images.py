@@ -27,9 +27,10 @@ from mlstack.artifacts.settings import ArtifactSettings
 from mlstack.core.errors import MlstackError
 from mlstack.core.events import Event, Message, StepProgress
 from mlstack.core.model import ImageSource, Paths
-from mlstack.core.recipe import Build, Image, ImageFile, Tool
+from mlstack.core.recipe import Build, Image, ImageFile
 from mlstack.core.releasefile import Node
 from mlstack.core.stackfile import Source
+from mlstack.core.toolrecipe import Tool
 
 REF = "quay.io/team/app:1"
 

@@ -144,3 +144,27 @@ def test_clients_need_no_address(one: RenderedStack) -> None:
     ]
     assert audiences == ["istio-ingressgateway.istio-system.svc.cluster.local"]
     assert ISSUER not in json.dumps(container["env"])
+
+
+@pytest.mark.parametrize(("chosen", "spaces"), [([], set()), (["ann"], {"ann"}), (["*"], {"ann", "bob"})])
+def test_the_profiles_whose_notebook_is_code_server(workshop: Workshop, chosen: list[str], spaces: set[str]) -> None:
+    found = workshop.render("notebooks", VERSION, replace(FACTS, people=PEOPLE), codeServer=chosen)
+    (settings,) = of_kind(found, "ConfigMap", found.namespace)
+    site = read_site(settings["data"]["settings.json"])
+    assert {name for name, each in site.notebooks.items() if each.editor == "code-server"} == spaces
+    assert any("/code-server:" in image.ref for image in found.images) == bool(chosen), (
+        "it is made only where it is used"
+    )
+    plain = workshop.render("notebooks", VERSION, replace(FACTS, people=PEOPLE))
+    for name in ("ann", "bob"):
+        (one,), (other,) = (of_kind(each, "StatefulSet", name) for each in (found, plain))
+        template, usual = one["spec"]["template"], other["spec"]["template"]
+        code = name in spaces
+        assert (template["metadata"]["labels"].get("mlstack.dev/editor") == "code-server") == code
+        (container,), (ordinary,) = template["spec"]["containers"], usual["spec"]["containers"]
+        assert ("/code-server:" in container["image"]) == code
+        assert container["readinessProbe"]["httpGet"]["path"] == ("/healthz" if code else f"/notebooks/{name}/api")
+        # all else is the same: account, walls, volume, settings, limits
+        template["metadata"]["labels"].pop("mlstack.dev/editor", None)
+        container |= {key: ordinary[key] for key in ("image", "readinessProbe")}
+        assert template == usual

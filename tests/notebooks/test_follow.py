@@ -8,6 +8,7 @@ from pathlib import Path
 from notebookworld import Memory, notebook, site
 
 from mlstack_notebooks.follow import Follower
+from mlstack_pod.kube import KubeError
 
 VIRTUAL = "apis/networking.istio.io/v1/namespaces/notebooks/virtualservices/notebooks"
 
@@ -34,6 +35,51 @@ def test_a_notebook_that_answers_has_a_route_and_one_that_sleeps_comes_to_the_pr
     assert not one.synced.is_set() and one.read() == "7" and one.synced.is_set()
     assert routes(memory) == ANN | REST
     assert list(routes(memory))[-1] == "/notebooks/", "the shortest prefix takes what is left"
+
+
+PODS = "api/v1/namespaces/ann/pods"
+CODE = {"metadata": {"name": "notebook-0", "labels": {"mlstack.dev/editor": "code-server"}}}
+
+
+def rewrites(memory: Memory) -> list[object]:
+    return [one.get("rewrite") for one in memory.objects[VIRTUAL]["spec"]["http"]]
+
+
+def test_the_prefix_is_dropped_before_an_editor_that_does_not_know_it(memory, tmp_path) -> None:
+    memory.put(notebook("ann"), notebook("bob"))
+    memory.objects[PODS] = {"items": [CODE]}
+    follower(memory, tmp_path).read()
+    assert [*routes(memory)] == ["/notebooks/ann/", "/notebooks/bob/", "/notebooks/"]
+    assert rewrites(memory) == [{"uri": "/"}, None, None]
+
+
+def test_the_route_is_for_what_runs_not_for_what_is_configured_since(memory, tmp_path) -> None:
+    memory.put(notebook("ann"))
+    wanted = site(notebooks={"ann": {"users": [], "groups": [], "editor": "code-server"}})
+    memory.objects[PODS] = {"items": [{"metadata": {"name": "notebook-0", "labels": {}}}]}
+    Follower(memory, wanted, tmp_path / "ca.crt").read()
+    assert rewrites(memory) == [None, None], "JupyterLab runs until its next start"
+    memory.changes = [[("MODIFIED", notebook("ann"))]]
+    one = Follower(memory, wanted, tmp_path / "ca.crt")
+    one.read()
+    memory.objects[PODS] = {"items": [CODE]}
+    one._follow("7")
+    assert rewrites(memory) == [{"uri": "/"}, None]
+
+
+def test_pods_that_cannot_be_read_leave_what_is_configured(memory, tmp_path, monkeypatch) -> None:
+    memory.put(notebook("ann"))
+    wanted = site(notebooks={"ann": {"users": [], "groups": [], "editor": "code-server"}})
+    asked = memory.get
+
+    def get(path: str):
+        if "/pods" in path:
+            raise KubeError(403, "pods is forbidden")
+        return asked(path)
+
+    monkeypatch.setattr(memory, "get", get)
+    Follower(memory, wanted, tmp_path / "ca.crt").read()
+    assert rewrites(memory) == [{"uri": "/"}, None]
 
 
 def test_what_is_called_notebook_elsewhere_gets_no_route(memory, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""What runs first in a notebook's pod: JupyterLab's command line, and the way to sleep."""
+"""What runs first in a notebook's pod: the editors' command lines, and the way to sleep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from notebookworld import Memory
 
-from mlstack_notebooks.start import arguments, sleep
+from mlstack_notebooks.editors import code_server, jupyterlab
+from mlstack_notebooks.start import sleep
 
 SOURCE = Path(__file__).parents[2] / "installer"
 CODE = """
@@ -22,7 +23,7 @@ ENVIRON = {"NB_PREFIX": "/notebooks/ann", "HOME": "/home/jovyan", "IDLE_MINUTES"
 
 
 def test_the_command_line_has_path_and_times() -> None:
-    line = arguments(ENVIRON)
+    line = jupyterlab(ENVIRON)
     assert line[1:3] == ["-m", "jupyterlab"]
     assert "--ServerApp.base_url=/notebooks/ann/" in line
     for name in (
@@ -36,7 +37,16 @@ def test_the_command_line_has_path_and_times() -> None:
 @pytest.mark.parametrize("name", ENVIRON)
 def test_what_is_missing_is_named(name: str) -> None:
     with pytest.raises(KeyError, match=name):
-        arguments({key: value for key, value in ENVIRON.items() if key != name})
+        jupyterlab({key: value for key, value in ENVIRON.items() if key != name})
+
+
+def test_code_server_has_no_login_of_its_own_and_asks_nobody_outside() -> None:
+    line = code_server({"HOME": "/home/jovyan"})
+    assert line[0] == "node" and line[1].endswith("/entry.js") and line[-1] == "/home/jovyan"
+    assert {"--auth=none", "--bind-addr=0.0.0.0:8888", "--disable-telemetry", "--disable-update-check"} < {*line}
+    assert "--disable-proxy" in line, "ports of the pod, the door's among them, are not the browser's"
+    with pytest.raises(KeyError, match="HOME"):
+        code_server({})
 
 
 def test_sleep_asks_for_no_pod_and_waits_for_the_end(memory: Memory) -> None:

@@ -137,3 +137,9 @@ def test_the_server_answers_probes_and_errors(memory) -> None:
     ]
     server.shutdown()
     server.server_close()
+
+
+def test_the_link_leads_to_the_editors_own_page(memory: Memory) -> None:
+    wanted = site(notebooks={"ann": {"users": ["ann@lab"], "groups": [], "editor": "code-server"}})
+    text = answer(memory, wanted, "GET", "/my-notebooks/", {"kubeflow-userid": "ann@lab"})[2]
+    assert 'href="/notebooks/ann/"' in text

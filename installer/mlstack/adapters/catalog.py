@@ -123,9 +123,14 @@ class DataCatalogue:
         lock = (
             self._text(self.root / "stacks/locks/python" / f"{build.python.lock}.txt") if build and build.python else ""
         )
+        npm = [
+            self._text(self.root / "stacks/locks/npm" / one.lock / "package-lock.json")
+            for compiled in (build.compiled if build else ())
+            for one in compiled.npm
+        ]
         base = build.base if build and build.base != "scratch" else ""
         below = self._text(self.root / "stacks/bases" / f"{base}.yaml") if base else ""
-        return fingerprint("content", own, lock, build, below)[:12]
+        return fingerprint("content", own, lock, build, below, *npm)[:12]
 
     @cached_property
     def _directories(self) -> Mapping[str, Path]:

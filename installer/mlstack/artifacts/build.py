@@ -147,6 +147,8 @@ class ImageBuilder:
         found: list[object] = [self._make.go.lock_of(program).digest for program in build.go]
         if build.python:
             found.append(self._make.python.lock_digest(build.python))
+        for compiled in build.compiled:
+            found += [root_inputs(compiled.root, context), self._make.compiler.inputs(compiled)]
         if build.packages:
             found.append(packages_digest(build.packages.names))
         if build.debian and build.debian.archives:
@@ -181,6 +183,7 @@ class ImageBuilder:
             parts.wheel(wheel)
         if build.python:
             parts.python(build.python)
+        parts.compiled(build.compiled)
         if build.packages:
             parts.packages(build.packages)
         for program in build.go:

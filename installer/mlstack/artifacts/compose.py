@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlstack.artifacts.build import Bases, ImageBuilder, Preloaded
 from mlstack.artifacts.bundle import Bundles
+from mlstack.artifacts.compiled import Compiler
 from mlstack.artifacts.compileslot import CompileSlot
 from mlstack.artifacts.context import ImageContext
 from mlstack.artifacts.debian import Debian
@@ -16,6 +17,7 @@ from mlstack.artifacts.goproxy import GoProxy
 from mlstack.artifacts.gotoolchain import Toolchains
 from mlstack.artifacts.images import ImageBackends
 from mlstack.artifacts.layers import LayerCache
+from mlstack.artifacts.npm import NpmInstaller
 from mlstack.artifacts.parts import Makers
 from mlstack.artifacts.pythonpkgs import PythonInstaller
 from mlstack.artifacts.registry import Registry, RegistryClient
@@ -24,10 +26,12 @@ from mlstack.artifacts.sources import Sources
 from mlstack.artifacts.store import Store
 from mlstack.artifacts.tools import Tools
 from mlstack.artifacts.wheels import Wheels, host_architecture
+from mlstack.artifacts.wheeltree import WheelTrees
 from mlstack.core.model import Paths
 from mlstack.core.ports import Download, Shell
-from mlstack.core.recipe import GoProgram, Tool
+from mlstack.core.recipe import GoProgram
 from mlstack.core.releasefile import Node
+from mlstack.core.toolrecipe import Tool
 
 
 def node_contexts(node: Node, directory: Path) -> dict[str, ImageContext]:
@@ -96,14 +100,17 @@ def _makers(
     wheels = Wheels(shell, paths.downloads, python)
     lock_file = paths.data / "stacks" / "locks" / "toolchains.yaml"
     toolchains = Toolchains(shell, wheels, store, paths.cache / "toolchains", lock_file, architecture)
+    debian = Debian(shell, store, paths, architecture)
+    trees = WheelTrees(wheels, store, paths.cache / "toolchains", architecture)
     return Makers(
         store=store,
         layers=LayerCache(store, architecture),
         go=GoBuilder(store, shell, toolchains, CompileSlot(store), paths, architecture, programs),
-        debian=Debian(shell, store, paths, architecture),
+        debian=debian,
         python=PythonInstaller(shell, paths, architecture, python),
         wheels=wheels,
         sources=sources,
+        compiler=Compiler(debian, NpmInstaller(shell, paths, architecture, trees), paths.cache / "work"),
         architecture=architecture,
     )
 

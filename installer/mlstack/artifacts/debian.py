@@ -43,8 +43,10 @@ class Debian:
         on_line: Callable[[str], None],
         cancelled: Cancelled,
         zips: Sequence[tuple[Archive, Path]] = (),
+        tars: Sequence[Path] = (),
     ) -> Iterator[list[LayerEntry]]:
         """The entries of a root file system; their content lives as long as the block. zips: the recipe's archives on disk.
+        tars: unpacked into the root after those.
 
         Raises debian.no-mmdebstrap, debian.bad-package, debian.build-failed, artifact.*, disk.*, run.interrupted.
         """
@@ -64,7 +66,8 @@ class Debian:
             argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude]
             argv += ["--dpkgopt=force-unsafe-io"]  # the root is thrown away when the power fails
             argv += ['--aptopt=APT::Sandbox::User "root"', '--aptopt=Acquire::Languages "none"']
-            argv += [f"--customize-hook=tar-in {shlex.quote(str(path))} /" for path in unpack(zips, work, cancelled)]
+            into = [*unpack(zips, work, cancelled), *tars]
+            argv += [f"--customize-hook=tar-in {shlex.quote(str(path))} /" for path in into]
             argv += [f'--customize-hook={shlex.quote(str(path))} "$1"' for path in _hooks(recipe, work)]
             lines = source_lines(recipe.suites, host_sources(), self._architecture)
             env = {"SOURCE_DATE_EPOCH": _EPOCH, "DEBIAN_FRONTEND": "noninteractive"}

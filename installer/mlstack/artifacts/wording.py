@@ -1,7 +1,10 @@
-"""What is said of where an image comes from: why a source is taken, and that none has it."""
+"""What is said of where an image comes from and how it is made: why a source is taken, that none has it, a tool's lines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mlstack.artifacts.gorun import Progress
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import ImageSource
 
@@ -28,3 +31,14 @@ def unobtainable(ref: str, failures: list[tuple[ImageSource, MlstackError]]) -> 
     return MlstackError(
         "image.unobtainable", f"No source has {ref}", why="\n".join(reasons), remedy=remedy, see=last.see
     )
+
+
+def lines_to(progress: Progress, what: str) -> Callable[[str], None]:
+    """A listener for a tool's lines that shows the telling ones as progress."""
+
+    def line(text: str) -> None:
+        shown = text.removeprefix("I: ").strip()
+        if text.startswith(("I: ", "Collecting ", "Downloading ", "Installing ", "Get:")):
+            progress(f"{what}: {shown[:120]}", 0, 0, "")
+
+    return line

@@ -24,10 +24,10 @@ class Grown(Strict):
     """A model that got fields after the first store keys were made: they are left out of a description while unused, so that
     those keys stay."""
 
-    LATE: ClassVar[str]
-    """The field."""
+    LATE: ClassVar[tuple[str, ...]]
+    """The fields."""
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = dump(self)
-        return {name: value for name, value in data.items() if name != self.LATE or value}
+        return {name: value for name, value in data.items() if name not in self.LATE or value}

@@ -23,7 +23,7 @@ class Restore(Grown):
     """A file that a module zip lacks: copied from another file of the same module (a symlink upstream), or with the content
     given here (what upstream's build generates and the program only needs to find)."""
 
-    LATE = "content"
+    LATE = ("content",)
 
     module: str
     source: Annotated[str, Field(alias="from")] = ""
@@ -84,7 +84,7 @@ class DebianRoot(Grown):
     archives: unpacked into the root before the commands run.
     """
 
-    LATE = "archives"
+    LATE = ("archives",)
 
     suites: list[DebianSuite] = Field(min_length=1)
     variant: Literal["minbase", "essential", "extract", "custom", "apt"] = "minbase"
@@ -128,6 +128,30 @@ class PythonPackages(Strict):
     trim: list[str] = ["**/tests", "**/__pycache__"]
 
 
+class NpmPackages(Strict):
+    """Packages installed by npm from a committed lock (``stacks/locks/npm/<lock>/``: package.json, package-lock.json).
+
+    Scripts of packages are never run. to: the directory that gets ``node_modules``. trim: globs below that deleted afterwards.
+    """
+
+    lock: str
+    to: AbsolutePath
+    trim: list[str] = []
+
+
+class Compiled(Strict):
+    """Files made by commands in a Debian root that is thrown away: a compiler that makes them does not get into the image.
+
+    root: where the commands run; npm: packages put into it before. node: the root's directory that has Node.js with its headers
+    and node-gyp meanwhile. take: path of the root -> where it goes in the image, with all below a directory.
+    """
+
+    root: DebianRoot
+    npm: list[NpmPackages] = []
+    node: AbsolutePath = "/opt/node"
+    take: dict[AbsolutePath, AbsolutePath] = Field(min_length=1)
+
+
 class OwnPackages(Strict):
     """Python packages of this program put into an image as they are, without their tests, below ``to``.
 
@@ -157,9 +181,10 @@ class ImageFile(Strict):
 
 
 class Build(Grown):
-    """Layers from bottom to top: base, debian, debs, wheels, python, packages, go, files; then the image's configuration."""
+    """Layers from bottom to top: base, debian, debs, wheels, python, compiled, packages, go, files; then
+    the image's configuration."""
 
-    LATE = "packages"
+    LATE = ("packages", "compiled")
 
     base: str = "scratch"
     """``scratch`` or a shared base recipe's name (``stacks/bases/<name>.yaml``); its layers are stored once."""
@@ -167,6 +192,7 @@ class Build(Grown):
     debs: list[DebFiles] = []
     wheels: list[WheelFiles] = []
     python: PythonPackages | None = None
+    compiled: list[Compiled] = []
     packages: OwnPackages | None = None
     go: list[GoProgram] = []
     files: list[ImageFile] = []
@@ -203,18 +229,6 @@ class Image(Strict):
     def filled(self, content: str) -> Image:
         """The image with ``{content}`` of its reference filled in."""
         return self.model_copy(update={"ref": self.ref.replace(CONTENT, content)})
-
-
-class Tool(Strict):
-    """A program run on the host, built or taken from a wheel; the store keeps it. found: name looked up in PATH first."""
-
-    name: str
-    go: GoProgram | None = None
-    wheel: WheelFiles | None = None
-    found: str = ""
-    version_args: list[str] = ["--version"]
-    version: str = ""
-    """A specifier (``>=0.30,<0.34``) that a found program must meet."""
 
 
 def fingerprint(*parts: object) -> str:

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import StringConstraints
 
 from mlstack.core.documentmodel import Strict
-from mlstack.core.recipe import Build, Image, Tool
+from mlstack.core.recipe import Build, Image
 from mlstack.core.servicespec import Quantity
 from mlstack.core.stackfile import Budget, Source
+from mlstack.core.toolrecipe import Tool
 
 
 class Profile(Strict):
