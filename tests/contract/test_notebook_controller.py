@@ -91,7 +91,7 @@ def test_with_sidecars_a_notebook_is_for_the_gateway_and_one_question_of_the_con
     selection = resolve(
         CATALOGUE,
         workshop.release,
-        profile_of(workshop.release, NAME, CATALOGUE.entry(NAME).document.spec.requires),
+        profile_of(workshop.release, NAME, CATALOGUE.entry(NAME, VERSION).document.spec.requires),
         choices=choices,
     )
     stacks = workshop.renderer.render(selection, replace(FACTS, people=PEOPLE))

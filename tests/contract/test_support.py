@@ -42,7 +42,7 @@ def test_the_page_says_version_profiles_and_what_to_use() -> None:
         line.split(" | ")[0].strip("| "): line for line in support_page(ROOT, "").splitlines() if line.startswith("| ")
     }
     assert "`katib` 0.19.0 | tuning, full |" in rows["Kubeflow Katib"]
-    assert "| - | - | - | use Argo Workflows |" in rows["Tekton"]
+    assert "| - | - | - | use KServe |" in rows["Seldon Core"]
 
 
 @pytest.mark.parametrize("row", [{}, {"stack": "minio"}, {"version": "1", "use": "x"}])

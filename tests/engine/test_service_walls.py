@@ -40,7 +40,10 @@ def services(api) -> Iterator[Callable[[str], kubernetes.client.CoreV1Api]]:
         if one["metadata"]["name"] in ("mlstack-profile-services", EDIT)
     ]
     assert len(wall) == 3
-    kubernetes.utils.create_from_yaml(admin, yaml_objects=wall)
+    dynamic = kubernetes.dynamic.DynamicClient(admin)
+    for one in wall:
+        kind = dynamic.resources.get(api_version=one["apiVersion"], kind=one["kind"])
+        kind.server_side_apply(one, one["metadata"]["name"], field_manager="mlstack", force_conflicts=True)
     everywhere = {"apiGroups": [""], "resources": ["services"], "verbs": ["*"]}
     rights.create_cluster_role({"metadata": {"name": "test-walls"}, "rules": [everywhere]})
     rights.create_cluster_role_binding(binding(CONTROLLER, name="test-walls"))
@@ -56,7 +59,6 @@ def services(api) -> Iterator[Callable[[str], kubernetes.client.CoreV1Api]]:
     core.delete_namespace(SPACE)
     rights.delete_cluster_role_binding("test-walls")
     rights.delete_cluster_role("test-walls")
-    rights.delete_cluster_role(EDIT)
     policies = kubernetes.client.AdmissionregistrationV1Api(admin)
     policies.delete_validating_admission_policy_binding("mlstack-profile-services")
     policies.delete_validating_admission_policy("mlstack-profile-services")
