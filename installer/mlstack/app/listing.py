@@ -1,18 +1,22 @@
-"""What there is to choose from: stacks, addons, samples, versions. Reads the catalogue, not the cluster."""
+"""What there is to choose from: stacks, addons, samples, versions. Of the cluster it reads only what is installed."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlstack import __version__
+from mlstack.app import observing
+from mlstack.core.errors import MlstackError
 from mlstack.core.fitting import from_registry_only
 from mlstack.core.results import ParamInfo, SampleInfo, StackInfo, VersionInfo
 from mlstack.core.sample import samples_of
 from mlstack.core.stackfile import Param
+from mlstack.engine.inventory import read_inventories
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mlstack.app.session import Session
     from mlstack.core.catalogue import Entry
@@ -56,6 +60,21 @@ def samples(session: Session) -> list[SampleInfo]:
     ]
 
 
+UNREAD = "unknown"
+"""Said of what is installed when a cluster runs but cannot be asked; the catalogue is listed all the same."""
+
+
+def installed_versions(session: Session) -> Callable[[str], str]:
+    """The version of a stack that is in the cluster by the stack's name: empty where it, or the cluster, is not."""
+    try:
+        with observing.reader(session) as kube:
+            found = read_inventories(kube, session.name)
+    except MlstackError as error:
+        unread = "" if error.code == "cluster.not-running" else UNREAD
+        return lambda _: unread
+    return lambda name: found[name].version if name in found else ""
+
+
 def stack_infos(session: Session, *, addons: bool) -> list[StackInfo]:
     """Every stack or every addon of the release."""
     spec = session.release.spec
@@ -63,11 +82,13 @@ def stack_infos(session: Session, *, addons: bool) -> list[StackInfo]:
     known = spec.addons if addons else spec.stacks
     extra = [one.entry for one in chosen.values() if one.entry.is_addon == addons and one.entry.name not in known]
     names = [*known, *(entry.name for entry in extra)]
+    installed = installed_versions(session)
     infos = []
     for name in names:
         on = chosen.get(name)
         entry = on.entry if on else session.catalogue.entry(name, known[name])
-        infos.append(_info(session, entry, on is not None, on.values if on else {}))
+        info = _info(session, entry, on is not None, on.values if on else {})
+        infos.append(replace(info, installed=installed(name)))
     return infos
 
 

@@ -152,7 +152,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackInfo:
-    """A stack or addon. enabled: as configured; installed: version in the cluster; registry_only: what no recipe makes."""
+    """A stack or addon. enabled: as configured; installed: version in the cluster, or ``unknown`` where that cannot
+    be asked; registry_only: versions that no recipe makes."""
 
     name: str
     version: str
