@@ -75,11 +75,18 @@ def may(platform: Platform, who: str, verb: str, resource: str, space: str, grou
 
 
 def knock(platform: Platform, space: str, host: str, port: int) -> str:
-    """What a pod of the profile says of a connection: ``in``, or ``kept out`` and why."""
+    """What a pod of the profile says of a connection: ``in``, or ``kept out`` and why.
+
+    The address of a new pod reaches the walls of others a moment after its start: kept out is who is so for longer.
+    """
     code = (
-        "import socket\n"
-        f"try: socket.create_connection(({host!r}, {port}), 5); print('in')\n"
-        "except OSError as error: print('kept out', error)\n"
+        "import socket, time\n"
+        "end = time.monotonic() + 10\n"
+        "while True:\n"
+        f"    try: socket.create_connection(({host!r}, {port}), 5); print('in'); break\n"
+        "    except OSError as error:\n"
+        "        if time.monotonic() > end: print('kept out', error); break\n"
+        "    time.sleep(0.5)\n"
     )
     core = platform.core()
     name = run_pod(core, space, restricted(PYTHON_IMAGE, ["python3", "-c", code]))
