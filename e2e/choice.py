@@ -16,7 +16,7 @@ from mlstack.engine.durations import Durations
 
 PROFILES = ("standard", "minimal")
 """The fullest first; the last one is made in any case. All tests of profiles with more than these are run where the variable names
-one: they take longer than CI may, which runs their samples instead."""
+one: they take longer than CI may."""
 SHOWN = 3
 BUILDING = 600.0
 """Seconds that images which are not cached may take; from nothing a profile takes far longer than CI has time."""

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,7 +20,6 @@ PREFLIGHT = 3
 """The exit code of a host that is not ready."""
 UP_SECONDS = 4500
 """How long a cold build may take before the run gives it up, so that 90 minutes suffice for everything."""
-BEGAN = time.monotonic()
 OUT = Path(__file__).parent / "out"
 
 
@@ -56,7 +54,7 @@ def platform(uncaptured: Callable[[], AbstractContextManager[None]]) -> Iterator
     if _usable(wanted):
         yield wanted
         return
-    made = Platform(os.environ.get("MLSTACK_E2E_NAME", "e2e"), made=True)
+    made = Platform(os.environ.get("MLSTACK_E2E_NAME", "e2e"))
     profile, why = chosen()
     with uncaptured():
         print(f"\nthe suite makes a platform of profile {profile}: {why}", flush=True)
@@ -72,12 +70,6 @@ def platform(uncaptured: Callable[[], AbstractContextManager[None]]) -> Iterator
     assert code == 0, f"{' '.join(COMMAND)} up ended with {code}"
     yield made
     made.cli("down", "--purge", "--yes", timeout=300)
-
-
-@pytest.fixture(scope="session")
-def elapsed() -> Callable[[], float]:
-    """Tells the seconds since the suite began."""
-    return lambda: time.monotonic() - BEGAN
 
 
 @pytest.fixture(scope="session")

@@ -42,12 +42,11 @@ class Run:
 
 @dataclass
 class Platform:
-    """One instance. extra: flags that every command of this instance needs; made: by the suite, for itself."""
+    """One instance. extra: flags that every command of this instance needs."""
 
     name: str
     extra: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
-    made: bool = False
 
     def argv(self, *args: str) -> list[str]:
         return [*COMMAND, *args, "--name", self.name, *self.extra]

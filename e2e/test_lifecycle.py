@@ -208,7 +208,7 @@ def test_a_running_platform_goes_to_the_second_version_of_its_workflow_engine(pl
         assert platform.hello()["phase"] == "Succeeded"
 
 
-@pytest.mark.last(9)
+@pytest.mark.last(8)
 def test_down_leaves_nothing(platform: Platform) -> None:
     before = platform.status()
     state = Path(before["kubeconfig"]).parent
