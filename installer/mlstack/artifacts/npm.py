@@ -14,9 +14,8 @@ from pathlib import Path
 
 from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.layer import entries_of
-from mlstack.artifacts.rootfs import matcher
 from mlstack.artifacts.tree import LayerEntry
-from mlstack.artifacts.trees import clean_work
+from mlstack.artifacts.trees import clean_work, trim
 from mlstack.artifacts.wheeltree import WheelTrees, pinned
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
@@ -76,7 +75,7 @@ class NpmInstaller:
                 raise npm_failed(recipe.lock, result.errors, str(log))
             modules = work / "node_modules"
             with guard(modules):
-                _trim(modules, recipe)
+                trim(modules, [*recipe.trim, ".package-lock.json"])
             yield entries_of(modules, f"{recipe.to.rstrip('/')}/node_modules")
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -125,13 +124,3 @@ def npm_failed(lock: str, errors: str, log: str) -> MlstackError:
         remedy="check the network and npm's configuration (registry, proxy, cafile)",
         see=log,
     )
-
-
-def _trim(modules: Path, recipe: NpmPackages) -> None:
-    unwanted = matcher([*recipe.trim, ".package-lock.json"])
-    for path in sorted(modules.rglob("*"), reverse=True):
-        if unwanted.fullmatch(path.relative_to(modules).as_posix()):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from mlstack.artifacts.disk import guard, make_directory, temporary_name
 from mlstack.artifacts.layer import entries_of
-from mlstack.artifacts.rootfs import matcher
 from mlstack.artifacts.tree import LayerEntry
-from mlstack.artifacts.trees import clean_work
+from mlstack.artifacts.trees import clean_work, trim
 from mlstack.artifacts.wheels import pip_failed
 from mlstack.core.errors import MlstackError
 from mlstack.core.model import Paths
@@ -79,7 +78,7 @@ class PythonInstaller:
                 error.see = str(log)
                 raise error
             with guard(target):
-                _trim(target, recipe)
+                trim(target, [*recipe.trim, "**/__pycache__"])
                 _fix_scripts(target, recipe.python)
             yield entries_of(target, recipe.to)
         finally:
@@ -89,16 +88,6 @@ class PythonInstaller:
         machine = _MACHINES.get(self._architecture, self._architecture)
         names = [f"manylinux_2_{minor}_{machine}" for minor in range(_NEWEST_GLIBC, 16, -1)]
         return [f"--platform={name}" for name in [*names, f"manylinux2014_{machine}", f"linux_{machine}"]]
-
-
-def _trim(target: Path, recipe: PythonPackages) -> None:
-    unwanted = matcher([*recipe.trim, "**/__pycache__"])
-    for path in sorted(target.rglob("*"), reverse=True):
-        if unwanted.fullmatch(path.relative_to(target).as_posix()):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def _fix_scripts(target: Path, python: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlstack.artifacts.disk import guard, owner_is_gone
+from mlstack.artifacts.rootfs import matcher
 
 
 def tree_size(path: Path) -> int:
@@ -52,6 +54,17 @@ def remove_tree(path: Path) -> None:
     if path.exists() and not holds_mount(path):
         with guard(path):
             shutil.rmtree(path, onerror=writable)
+
+
+def trim(directory: Path, globs: Sequence[str]) -> None:
+    """Removes what is below a directory and matches one of a recipe's globs; links, not what they lead to. Raises OSError."""
+    unwanted = matcher(globs)
+    for path in sorted(directory.rglob("*"), reverse=True):
+        if unwanted.fullmatch(path.relative_to(directory).as_posix()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def clean_work(directory: Path) -> int:
