@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,26 @@ def test_a_tar_that_no_honest_tool_wrote_is_refused(tmp_path: Path, name: str) -
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("cut", [10, 60, -30])
-def test_a_tar_that_is_damaged_is_refused(tmp_path: Path, cut: int) -> None:
+@pytest.mark.parametrize("read", [lambda path: unpack([(RECIPE, path)], path.parent, lambda: False), untar.read_tar])
+@pytest.mark.parametrize("cut", [10, 60, -30, "flipped"])
+def test_a_tar_that_is_damaged_is_refused(tmp_path: Path, cut: int | str, read: Callable[[Path], object]) -> None:
     path = tarball(tmp_path / "a.tar.gz", member("app-1.0/big", 100_000))
-    path.write_bytes(path.read_bytes()[:cut])
+    data = path.read_bytes()
+    path.write_bytes(data[:cut] if isinstance(cut, int) else data[:40] + bytes(255 - one for one in data[40:]))
     with pytest.raises(MlstackError) as caught:
-        unpack([(RECIPE, path)], tmp_path, lambda: False)
+        read(path)
     assert caught.value.code == "artifact.hostile-archive"
+
+
+def test_a_tar_is_read_into_memory_within_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tarball(tmp_path / "a.tar.gz", member("app-1.0/big", 2000))
+    found = untar.read_tar(path)
+    assert found["app-1.0/lib/a.jar"] == b"lib/a.jar" and found["app-1.0/big"] == b"x" * 2000
+    for most, why in ((1000, "'app-1.0/big' has"), (400, "it announces")):
+        monkeypatch.setattr(untar, "MAX_MEMBER", most)
+        with pytest.raises(MlstackError) as caught:
+            untar.read_tar(path)
+        assert caught.value.code == "artifact.hostile-archive" and why in caught.value.why
 
 
 def test_a_tar_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from mlstack.artifacts.disk import make_directory
 from mlstack.artifacts.goproxy import GoProxy, split_module
 from mlstack.artifacts.store import Store
-from mlstack.artifacts.zips import open_zip, read_tar
+from mlstack.artifacts.untar import TARS, read_tar
+from mlstack.artifacts.zips import open_zip
 from mlstack.core.errors import MlstackError, did_you_mean
 from mlstack.core.ports import Cancelled, Download
 from mlstack.core.stackfile import Source
@@ -18,7 +19,6 @@ from mlstack.core.stackfile import Source
 Progress = Callable[[int, int], None]
 """Gets bytes done and total (0 unknown)."""
 _ZIPS = (".zip", ".whl", ".jar")
-_TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
 
 class Sources:
@@ -82,7 +82,7 @@ def _contents(archive: Path, source: Source, wanted: Sequence[re.Pattern[str]]) 
         with open_zip(archive) as reader:
             names = {name.removeprefix(prefix): name for name in reader.names()}
             return {short: reader.read(name) for short, name in names.items() if match(short)}
-    if archive.name.endswith(_TARS):
+    if archive.name.endswith(TARS):
         return {name: data for name, data in read_tar(archive).items() if match(name)}
     name = Path(urlsplit(source.url).path).name
     return {name: archive.read_bytes()} if match(name) else {}
