@@ -12,12 +12,12 @@ from typing import Any
 import platformdirs
 
 from e2e.platform import COMMAND
+from mlstack.core.words import some_of
 from mlstack.engine.durations import Durations
 
 PROFILES = ("standard", "minimal")
 """The fullest first; the last one is made in any case. All tests of profiles with more than these are run where the variable names
 one: they take longer than CI may."""
-SHOWN = 3
 BUILDING = 600.0
 """Seconds that images which are not cached may take; from nothing a profile takes far longer than CI has time."""
 
@@ -36,7 +36,7 @@ def usable(status: Mapping[str, Any]) -> bool:
     waits = [
         f"{stack['name']}: {one['resource']} {one['reason']}" for stack in status["stacks"] for one in stack["pending"]
     ] or status["missing"]
-    shown = ", ".join(waits[:SHOWN]) or f"its cluster is {status['cluster']}"
+    shown = some_of(waits) or f"its cluster is {status['cluster']}"
     name = status["instance"]
     raise HalfUp(
         f"instance {name!r} is there but not ready ({shown}): finish it with 'mlstack up --name {name}', remove it with"
@@ -65,8 +65,7 @@ def affordable(profile: str, environ: Mapping[str, str] = os.environ) -> tuple[b
     if seconds <= BUILDING:
         more = f", {len(missing)} to make in about {seconds:.0f} s" if missing else ""
         return True, f"the images of {profile} are cached{more}"
-    shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
-    return False, f"images of {profile} are not cached: {shown}"
+    return False, f"images of {profile} are not cached: {some_of(missing)}"
 
 
 def building(missing: Iterable[str], took: Mapping[str, float]) -> float:

@@ -11,10 +11,9 @@ from mlstack.core.model import SYSTEM_NAMESPACE, ResourceId
 from mlstack.core.order import CUSTOM_PHASE, phase
 from mlstack.core.plan_base import Draft, Key, ident, key_of
 from mlstack.core.plan_part import StackPart
+from mlstack.core.words import some_of
 
 NEVER_PRUNED = frozenset({"PersistentVolumeClaim", "PersistentVolume", "Namespace"})
-SHOWN = 3
-"""Objects that a note names."""
 NEVER_DELETED = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -85,10 +84,9 @@ def _prunes(
 
 
 def _left_alone(definition: ResourceId, names: Sequence[str], stack: str) -> str:
-    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if names[SHOWN:] else "")
     return (
-        f"{definition.name} stays with {len(names)} of its objects ({shown}): nothing looks after them until {stack} is back,"
-        f" and what they have started runs on. Delete those that are not needed first."
+        f"{definition.name} stays with {len(names)} of its objects ({some_of(names)}): nothing looks after them until {stack} is"
+        f" back, and what they have started runs on. Delete those that are not needed first."
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from mlstack.core.desired import StackInventory
 from mlstack.core.errors import MlstackError, interrupted
 from mlstack.core.model import ResourceId
+from mlstack.core.podspec import SERVERS
 from mlstack.core.ports import Kube
 from mlstack.engine.context import Context
 from mlstack.engine.observe import DEFINITION, objects_of
@@ -19,7 +20,6 @@ GONE_WITHIN = 180.0
 LOOK_SECONDS = 2.0
 NUDGE_SECONDS = 5.0
 """How often the namespace controller is made to look again; it needs that long itself after each change."""
-WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 ANNOTATION_AWAITED = "mlstack.dev/awaited"
 
 
@@ -55,7 +55,7 @@ def unattended(inventories: Mapping[str, StackInventory]) -> list[ResourceId]:
     return [
         one.rid
         for inventory in inventories.values()
-        if not any(one.rid.kind in WORKLOADS for one in inventory.entries)
+        if not any(one.rid.kind in SERVERS for one in inventory.entries)
         for one in inventory.entries
         if one.rid.kind == DEFINITION
     ]

@@ -143,12 +143,12 @@ def _remove(context: Context, rid: ResourceId, stack: str, step: str, *, with_ob
     if reason:
         context.emit(Message(text=f"{rid} stays: {reason}.", level="warning", step=step))
         return Done(False, f"kept: {reason}")
-    if rid.kind == "Namespace" or (with_objects and rid.kind == DEFINITION):
+    takes_along = rid.kind == "Namespace" or (rid.kind == DEFINITION and with_objects)
+    if takes_along:
         release(kube, unattended(context.inventories), rid)
     uid = found["metadata"].get("uid", "")
     changed = kube.delete(rid, uid=uid)
-    definition = rid.kind == DEFINITION and with_objects
-    if phase(rid.kind) == CUSTOM_PHASE or rid.kind == "Namespace" or definition:
+    if takes_along or phase(rid.kind) == CUSTOM_PHASE:
         wait_gone(context, kube, rid, uid)
     return Done(changed)
 
