@@ -175,6 +175,10 @@ def test_a_pod_that_failed_is_named_with_the_container_that_ended_badly_first() 
     assert found.message == "container first ended with exit code 3"
     killed = failed_part(pod("Failed", container("main", 137, "1", "OOMKilled")), FOLLOW)
     assert killed and (killed.name, killed.message) == ("p-1", "container main ended with exit code 137 (OOMKilled)")
+    told = container("main", 1, "1") | {
+        "state": {"terminated": {"exitCode": 1, "reason": "Error", "message": "no\ndata"}}
+    }
+    assert (said := failed_part(pod("Failed", told), ONE)) and said.message.endswith("exit code 1 (no data)")
     evicted = failed_part(pod("Failed", reason="Evicted"), ONE)
     assert evicted and evicted.message == "Evicted"
     waits = {"name": "main", "state": {"waiting": {"reason": "x"}}}

@@ -97,6 +97,14 @@ def crashed(pod: Object) -> str:
     return ""
 
 
+def first_bad_end(pod: Object) -> str:
+    """Which of its containers was the first to end badly, and how; empty when none did."""
+    ended = [(one, (one.get("state") or {}).get("terminated") or {}) for one in _statuses(pod)]
+    bad = [one for one in ended if one[1].get("exitCode")]
+    first = min(bad, key=lambda one: str(one[1].get("finishedAt") or "~"), default=None)
+    return short(_container_end(*first)) if first else ""
+
+
 def _restarted(pod: Object) -> bool:
     return any(status.get("restartCount", 0) > 0 for status in _statuses(pod))
 
@@ -113,8 +121,12 @@ def _container_reason(pod: Object) -> str:
         if waiting.get("reason") and waiting["reason"] not in ("PodInitializing", "ContainerCreating"):
             return _container_words(status, waiting)
         if ended and ended.get("exitCode", 0) != 0:
-            return f"container {status['name']} ended with {_ended(ended)}"
+            return _container_end(status, ended)
     return ""
+
+
+def _container_end(status: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
+    return f"container {status.get('name')} ended with {_ended(ended)}"
 
 
 def _container_words(status: Mapping[str, Any], waiting: Mapping[str, Any]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mlstack.core.model import Object
+from mlstack.core.pending import first_bad_end
 from mlstack.core.samplefile import Follow
 from mlstack.core.workflow import FlowStep
 
@@ -15,6 +17,15 @@ _STEP = re.compile(r"([^.\[\]]+)|\[([\w-]+)=([^\]]*)\]")
 _PATH = re.compile(r"\w[\w-]*(?:\[[\w-]+=[^\]]*\]|\.[\w-]+)*")
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _WANTED = re.compile(r"object:(.+)|log:([\w-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """phase: ``Succeeded`` or ``Failed``; moment: as the API writes it, empty where it does not say."""
+
+    phase: str
+    why: str
+    moment: str
 
 
 def look_up(obj: Any, path: str) -> Any:
@@ -36,38 +47,27 @@ def is_path(path: str) -> bool:
 
 def resource_phase(obj: Object, follow: Follow) -> str:
     """``Succeeded`` or ``Failed`` by the conditions (or the field) that mean so, ``Running`` once the controller says anything."""
-    if follow.state:
-        state = look_up(obj, follow.state)
-        ends = {follow.failed: "Failed", follow.succeeded: "Succeeded"}
-        return ends.get(str(state), "Running") if state else "Pending"
-    for end, phase in ((follow.failed, "Failed"), (follow.succeeded, "Succeeded")):
-        if any(_means(one, end) for one in _conditions(obj)):
-            return phase
-    return "Running" if _conditions(obj) else "Pending"
+    if end := _end(obj, follow):
+        return end.phase
+    return "Running" if _begun(obj, follow) else "Pending"
 
 
 def resource_message(obj: Object, follow: Follow) -> str:
     """Why it failed; else how far it is; else what the controller said last."""
-    if follow.state:
-        phase = resource_phase(obj, follow)
-        if phase == "Failed":
-            return str(look_up(obj, follow.reason) or "")
-        return "" if phase == "Pending" else _progress(obj, follow)
-    failed = [one for one in _conditions(obj) if _means(one, follow.failed)]
-    if failed:
-        return _said(failed[0])
-    if follow.progress and _conditions(obj):
-        return _progress(obj, follow)
+    if (end := _end(obj, follow)) and end.phase == "Failed":
+        return end.why
+    if not _begun(obj, follow):
+        return ""
+    if follow.progress or follow.state:
+        return _SLOT.sub(lambda slot: _counted(look_up(obj, slot[1])), follow.progress)
     said = [one for one in _conditions(obj) if one.get("status") == "True"]
     return _said(said[-1]) if said else ""
 
 
 def resource_ended(obj: Object, follow: Follow) -> str:
     """When the condition that means its end came true, as the API writes moments; empty before."""
-    if follow.state:
-        return str(look_up(obj, follow.ended) or "") if resource_phase(obj, follow) in ("Succeeded", "Failed") else ""
-    ends = (one for one in _conditions(obj) if _means(one, follow.failed) or _means(one, follow.succeeded))
-    return next((str(one.get("lastTransitionTime") or "") for one in ends), "")
+    end = _end(obj, follow)
+    return end.moment if end else ""
 
 
 def failed_part(pod: Object, follow: Follow) -> FlowStep | None:
@@ -75,16 +75,7 @@ def failed_part(pod: Object, follow: Follow) -> FlowStep | None:
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     if status.get("phase") != "Failed":
         return None
-    told = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    ended = [(one.get("name"), (one.get("state") or {}).get("terminated") or {}) for one in told]
-    bad = sorted((one for one in ended if one[1].get("exitCode")), key=lambda one: str(one[1].get("finishedAt") or "~"))
-    why = (
-        f"container {bad[0][0]} ended with exit code {bad[0][1]['exitCode']}"
-        if bad
-        else str(status.get("reason") or "")
-    )
-    if bad and bad[0][1].get("reason") not in (None, "", "Error"):
-        why = f"{why} ({bad[0][1]['reason']})"
+    why = first_bad_end(pod) or str(status.get("reason") or "")
     name = str(metadata.get("name") or "")
     return FlowStep(name, str((metadata.get("labels") or {}).get(follow.step) or name), "Failed", why, 0, 0.0)
 
@@ -136,8 +127,23 @@ def _record(line: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _progress(obj: Object, follow: Follow) -> str:
-    return _SLOT.sub(lambda slot: _counted(look_up(obj, slot[1])), follow.progress)
+def _end(obj: Object, follow: Follow) -> _End | None:
+    """How it ended, as its conditions tell or the field of its state; None as long as it goes on."""
+    ends = {follow.failed: "Failed", follow.succeeded: "Succeeded"}
+    if follow.state:
+        phase = ends.get(str(look_up(obj, follow.state) or ""))
+        told = (str(look_up(obj, path) or "") for path in (follow.reason, follow.ended))
+        return _End(phase, *told) if phase else None
+    for wanted, phase in ends.items():
+        for one in _conditions(obj):
+            if _means(one, wanted):
+                return _End(phase, _said(one), str(one.get("lastTransitionTime") or ""))
+    return None
+
+
+def _begun(obj: Object, follow: Follow) -> bool:
+    """Whether its controller has said anything of it."""
+    return bool(look_up(obj, follow.state) if follow.state else _conditions(obj))
 
 
 def _conditions(obj: Object) -> list[Mapping[str, Any]]:
