@@ -13,6 +13,7 @@ from pathlib import Path
 import kubernetes
 import pytest
 
+from e2e.browser import Browser
 from e2e.choice import HalfUp, chosen, usable
 from e2e.platform import COMMAND, Platform
 
@@ -84,6 +85,18 @@ def uncaptured(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManag
 def core(platform: Platform) -> kubernetes.client.CoreV1Api:
     """The cluster's core API."""
     return platform.core()
+
+
+@pytest.fixture(scope="module")
+def browser(platform: Platform) -> Browser:
+    """A client of the gateway that nobody has logged in with."""
+    return Browser(*platform.door())
+
+
+@pytest.fixture(scope="module")
+def custom(platform: Platform) -> kubernetes.client.CustomObjectsApi:
+    """The cluster's API of custom objects."""
+    return kubernetes.client.CustomObjectsApi(platform.api())
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,14 @@ import secrets
 import socket
 import ssl
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import kubernetes
 import websocket
 
 from e2e.browser import Browser
@@ -107,3 +110,22 @@ def owner(platform: Platform, word: str) -> Owner:
     page = browser.login(made["user"]["email"], made["password"], "/my-notebooks/")
     assert page.status_code == 200, f"{page.status_code} {page.text[:300]}"
     return Owner(platform, name, browser, authority)
+
+
+@contextmanager
+def owners(platform: Platform, word: str, other: str) -> Iterator[tuple[Owner, Owner]]:
+    """Two new users who have nothing in common, whose names hold the words; gone with their data afterwards."""
+    found = owner(platform, word), owner(platform, other)
+    try:
+        yield found
+    finally:
+        for one in found:
+            one.browser.client.close()
+            platform.cli("profiles", "remove", one.name, "--purge", "--yes", check=False)
+            platform.cli("users", "remove", one.name, check=False)
+
+
+def pods(platform: Platform, name: str) -> int:
+    """How many pods a notebook is to have."""
+    api = kubernetes.client.AppsV1Api(platform.api())
+    return int(api.read_namespaced_stateful_set("notebook", name).spec.replicas)

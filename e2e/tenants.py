@@ -74,6 +74,14 @@ def may(platform: Platform, who: str, verb: str, resource: str, space: str, grou
     return bool(api.create_subject_access_review(review).status.allowed)
 
 
+def as_user(platform: Platform, name: str = "") -> kubernetes.client.CustomObjectsApi:
+    """The API of custom objects, with the rights of a user if one is named."""
+    client = platform.api()
+    if name:
+        client.set_default_header("Impersonate-User", name)
+    return kubernetes.client.CustomObjectsApi(client)
+
+
 def knock(platform: Platform, space: str, host: str, port: int) -> str:
     """What a pod of the profile says of a connection: ``in``, or ``kept out`` and why.
 

@@ -31,16 +31,6 @@ def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def browser(platform: Platform) -> Browser:
-    return Browser(*platform.door())
-
-
-@pytest.fixture(scope="module")
-def custom(platform: Platform) -> kubernetes.client.CustomObjectsApi:
-    return kubernetes.client.CustomObjectsApi(platform.api())
-
-
-@pytest.fixture(scope="module")
 def sample(platform: Platform, spaces: tuple[str, str]) -> dict[str, Any]:
     """What the sample says, which leaves its Bento served in the first profile."""
     args = ("--profile", spaces[0], "--param", "service=flowers", "--param", "end=keep")

@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import kubernetes
 import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import PYTHON_IMAGE, Platform, restricted, run_pod, until, wait_for
-from e2e.tenants import ANN, ann_and_bob, for_users_at_home, may, needs_addon
+from e2e.tenants import ANN, ann_and_bob, as_user, for_users_at_home, may, needs_addon
 
 IMAGE = "mlstack.local/openmpi:4.1"
 GROUP, VERSION, PLURAL = "kubeflow.org", "v2beta1", "mpijobs"
@@ -23,14 +22,6 @@ def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
     needs_addon(platform, "mpi-operator")
     with ann_and_bob(platform, "profile standard has it") as names:
         yield names
-
-
-def jobs(platform: Platform, user: str = "") -> kubernetes.client.CustomObjectsApi:
-    """The API, with the rights of a user if one is named."""
-    client = platform.api()
-    if user:
-        client.set_default_header("Impersonate-User", user)
-    return kubernetes.client.CustomObjectsApi(client)
 
 
 def pod(command: list[str], **more: Any) -> dict[str, Any]:
@@ -65,14 +56,14 @@ def mpijob(name: str, command: list[str], workers: int = 2, **spec: Any) -> dict
 
 
 def make(platform: Platform, space: str, job: dict[str, Any]) -> None:
-    jobs(platform, ANN).create_namespaced_custom_object(GROUP, VERSION, space, PLURAL, job)
+    as_user(platform, ANN).create_namespaced_custom_object(GROUP, VERSION, space, PLURAL, job)
 
 
 def ended(platform: Platform, space: str, name: str) -> str:
     """The condition that ends the job."""
 
     def look() -> str:
-        status = jobs(platform).get_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name).get("status", {})
+        status = as_user(platform).get_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name).get("status", {})
         true = {one["type"] for one in status.get("conditions", []) if one["status"] == "True"}
         return min(true & {"Succeeded", "Failed"}, default="")
 
@@ -125,7 +116,7 @@ def test_a_job_may_be_made_again_under_its_name(platform: Platform, spaces: tupl
         make(platform, space, mpijob(name, ["mpi-launch", "-n", "1", "hostname"], workers=1))
         assert ended(platform, space, name) == "Succeeded"
         secrets.append(platform.core().read_namespaced_secret(f"{name}-ssh", space).data["ssh-publickey"])
-        jobs(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name)
+        as_user(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name)
     assert secrets[0] != secrets[1]
 
 
@@ -192,4 +183,4 @@ def test_workers_are_reached_in_their_profile_only_and_let_in_nobody_without_the
     name = run_pod(core, one, pod(ssh)["spec"])
     assert wait_for(core, one, name, {"Succeeded", "Failed"}) == "Failed"
     assert "Permission denied (publickey)" in core.read_namespaced_pod_log(name, one)
-    jobs(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, one, PLURAL, "waits")
+    as_user(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, one, PLURAL, "waits")

@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import kubernetes
 import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import Platform, restricted, until
-from e2e.tenants import ANN, ann_and_bob, for_users_at_home, knock, may, needs_addon
+from e2e.tenants import ANN, ann_and_bob, as_user, for_users_at_home, knock, may, needs_addon
 
 IMAGE = "mlstack.local/spark:4.0.4"
 GROUP, VERSION, PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
@@ -24,14 +23,6 @@ def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
     needs_addon(platform, "spark-operator")
     with ann_and_bob(platform, "profile standard has it") as names:
         yield names
-
-
-def applications(platform: Platform, user: str = "") -> kubernetes.client.CustomObjectsApi:
-    """The API, with the rights of a user if one is named."""
-    client = platform.api()
-    if user:
-        client.set_default_header("Impersonate-User", user)
-    return kubernetes.client.CustomObjectsApi(client)
 
 
 def role(name: str, **more: Any) -> dict[str, Any]:
@@ -82,14 +73,14 @@ def application(name: str, program: str, executors: int = 1, **spec: Any) -> dic
 
 
 def make(platform: Platform, space: str, app: dict[str, Any]) -> None:
-    applications(platform, ANN).create_namespaced_custom_object(GROUP, VERSION, space, PLURAL, app)
+    as_user(platform, ANN).create_namespaced_custom_object(GROUP, VERSION, space, PLURAL, app)
 
 
 def ended(platform: Platform, space: str, name: str) -> dict[str, Any]:
     """The application's status once it has ended."""
 
     def look() -> dict[str, Any]:
-        found = applications(platform).get_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name)
+        found = as_user(platform).get_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name)
         status: dict[str, Any] = found.get("status", {})
         over = status.get("applicationState", {}).get("state") in ("COMPLETED", "FAILED")
         return status if over else {}
@@ -129,7 +120,7 @@ def test_a_program_of_ones_own_runs_and_its_executors_go(platform: Platform, spa
     selector = "sparkoperator.k8s.io/app-name=adds,spark-role=executor"
     core = platform.core()
     until(lambda: not core.list_namespaced_pod(spaces[0], label_selector=selector).items, 60, "the executors' end")
-    applications(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, spaces[0], PLURAL, "adds")
+    as_user(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, spaces[0], PLURAL, "adds")
     label = "sparkoperator.k8s.io/app-name=adds"
     until(lambda: not core.list_namespaced_pod(spaces[0], label_selector=label).items, 60, "the driver's end")
 
@@ -218,4 +209,4 @@ def test_a_driver_is_reached_in_its_profile_only(platform: Platform, spaces: tup
     driver = str(until(address, 240, "a driver with an executor"))
     assert knock(platform, one, driver, 7078).startswith("in")
     assert knock(platform, two, driver, 7078).startswith("kept out")
-    applications(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, one, PLURAL, "waits")
+    as_user(platform, ANN).delete_namespaced_custom_object(GROUP, VERSION, one, PLURAL, "waits")

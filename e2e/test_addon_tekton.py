@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import kubernetes
 import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import PYTHON_IMAGE, Platform, until
-from e2e.tenants import ANN, BOB, ann_and_bob, for_users_at_home, knock, may, needs_addon
+from e2e.tenants import ANN, BOB, ann_and_bob, as_user, for_users_at_home, knock, may, needs_addon
 
 GROUP, VERSION = "tekton.dev", "v1"
 NAMESPACE = "tekton-pipelines"
@@ -25,17 +24,9 @@ def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
         yield names
 
 
-def tekton(platform: Platform, user: str = "") -> kubernetes.client.CustomObjectsApi:
-    """The API, with the rights of a user if one is named."""
-    client = platform.api()
-    if user:
-        client.set_default_header("Impersonate-User", user)
-    return kubernetes.client.CustomObjectsApi(client)
-
-
 def make(platform: Platform, space: str, kind: str, name: str, spec: dict[str, Any], user: str = ANN) -> None:
     body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": {"name": name}, "spec": spec}
-    tekton(platform, user).create_namespaced_custom_object(GROUP, VERSION, space, f"{kind.lower()}s", body)
+    as_user(platform, user).create_namespaced_custom_object(GROUP, VERSION, space, f"{kind.lower()}s", body)
 
 
 def step(script: str, **more: Any) -> dict[str, Any]:
@@ -58,7 +49,7 @@ def ended(platform: Platform, space: str, kind: str, name: str) -> dict[str, Any
     """The object once it has ended, with the condition that says how at ``end``."""
 
     def look() -> dict[str, Any] | None:
-        found = tekton(platform).get_namespaced_custom_object(GROUP, VERSION, space, f"{kind.lower()}s", name)
+        found = as_user(platform).get_namespaced_custom_object(GROUP, VERSION, space, f"{kind.lower()}s", name)
         for one in found.get("status", {}).get("conditions", []):
             if one["type"] == "Succeeded" and one["status"] != "Unknown":
                 return {**found, "end": one}

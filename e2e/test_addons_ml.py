@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import kubernetes
 import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
@@ -19,7 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from e2e.application import AUDIENCE, machine_token
 from e2e.browser import Browser
 from e2e.platform import Platform, until
-from e2e.tenants import ANN, ann_and_bob, for_users_at_home, knock, may, needs, needs_addon
+from e2e.tenants import ANN, ann_and_bob, as_user, for_users_at_home, knock, may, needs, needs_addon
 
 TORCH_IMAGE = "mlstack.local/torch:2.6"
 PYTORCHJOBS = ("kubeflow.org", "v1", "pytorchjobs")
@@ -36,14 +35,6 @@ def spaces(platform: Platform) -> Iterator[tuple[str, str]]:
 def operator(platform: Platform) -> None:
     """The addon for jobs of the first training operator."""
     needs_addon(platform, "training-operator")
-
-
-def objects(platform: Platform, name: str = "") -> kubernetes.client.CustomObjectsApi:
-    """The API, with the rights of a user if one is named."""
-    client = platform.api()
-    if name:
-        client.set_default_header("Impersonate-User", name)
-    return kubernetes.client.CustomObjectsApi(client)
 
 
 def pytorchjob(name: str, command: list[str], workers: int = 1, **more: Any) -> dict[str, Any]:
@@ -78,7 +69,7 @@ def ended(platform: Platform, kind: tuple[str, str, str], space: str, name: str,
     """Which of the conditions ends the object."""
 
     def look() -> str:
-        obj = objects(platform).get_namespaced_custom_object(*kind[:2], space, kind[2], name)
+        obj = as_user(platform).get_namespaced_custom_object(*kind[:2], space, kind[2], name)
         true = [one["type"] for one in obj.get("status", {}).get("conditions", []) if one["status"] == "True"]
         return next((one for one in true if one in ends), "")
 
@@ -130,14 +121,14 @@ def test_a_job_that_cannot_be_is_refused_at_once(platform: Platform, spaces: tup
     wrong = pytorchjob("wrong", ["true"])
     wrong["spec"]["pytorchReplicaSpecs"]["Master"]["replicas"] = 2
     with pytest.raises(ApiException) as caught:
-        objects(platform, ANN).create_namespaced_custom_object(*PYTORCHJOBS[:2], spaces[0], PYTORCHJOBS[2], wrong)
+        as_user(platform, ANN).create_namespaced_custom_object(*PYTORCHJOBS[:2], spaces[0], PYTORCHJOBS[2], wrong)
     assert caught.value.status == 403 and "must be 1" in json.loads(caught.value.body)["message"]
 
 
 @pytest.mark.usefixtures("operator")
 def test_a_program_that_fails_ends_its_job(platform: Platform, spaces: tuple[str, str]) -> None:
     job = pytorchjob("fails", ["sh", "-c", "exit 3"])
-    objects(platform, ANN).create_namespaced_custom_object(*PYTORCHJOBS[:2], spaces[0], PYTORCHJOBS[2], job)
+    as_user(platform, ANN).create_namespaced_custom_object(*PYTORCHJOBS[:2], spaces[0], PYTORCHJOBS[2], job)
     assert ended(platform, PYTORCHJOBS, spaces[0], "fails", {"Succeeded", "Failed"}) == "Failed"
 
 
@@ -148,7 +139,7 @@ def test_a_job_of_old_does_the_same_as_a_trainjob(platform: Platform, spaces: tu
     job["metadata"]["namespace"] = spaces[0]
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
     said = platform.cli("migrate", str(tmp_path / "job.yaml"), "--json").json()["items"][0]
-    objects(platform, ANN).create_namespaced_custom_object(*TRAINJOBS[:2], spaces[0], TRAINJOBS[2], said["trainjob"])
+    as_user(platform, ANN).create_namespaced_custom_object(*TRAINJOBS[:2], spaces[0], TRAINJOBS[2], said["trainjob"])
     assert ended(platform, TRAINJOBS, spaces[0], "adds", {"Complete", "Failed"}) == "Complete"
     found = totals(platform, spaces[0], "jobset.sigs.k8s.io/jobset-name=adds", "node")
     assert found == ["total 6 of 3"] * 3

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from e2e.platform import Platform, finished
-from e2e.tenants import ANN, ann_and_bob
-from e2e.tuning import EXPERIMENTS, as_user, ended, records, search
+from e2e.tenants import ANN, ann_and_bob, as_user
+from e2e.tuning import EXPERIMENTS, ended, records, search
 
 PARAMETER, OTHER = "stacks.katib.params.suggestionMemoryLimit", "640Mi"
 CHANGED = {"apply:ConfigMap/katib/katib-config", "apply:Deployment/katib/katib-controller"}

@@ -37,16 +37,6 @@ def pair(platform: Platform) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def browser(platform: Platform) -> Browser:
-    return Browser(*platform.door())
-
-
-@pytest.fixture(scope="module")
-def custom(platform: Platform, pair: tuple[str, str]) -> kubernetes.client.CustomObjectsApi:
-    return kubernetes.client.CustomObjectsApi(platform.api())
-
-
-@pytest.fixture(scope="module")
 def served(platform: Platform, browser: Browser, pair: tuple[str, str]) -> tuple[str, str]:
     """Path and token of the model that the sample left in the first profile."""
     events = platform.cli("run", "serve-iris", "--profile", pair[0], "--watch", "--json", timeout=900).lines()

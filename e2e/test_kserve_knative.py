@@ -30,16 +30,6 @@ def pair(platform: Platform) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def browser(platform: Platform) -> Browser:
-    return Browser(*platform.door())
-
-
-@pytest.fixture(scope="module")
-def custom(platform: Platform) -> kubernetes.client.CustomObjectsApi:
-    return kubernetes.client.CustomObjectsApi(platform.api())
-
-
-@pytest.fixture(scope="module")
 def path(
     platform: Platform, browser: Browser, custom: kubernetes.client.CustomObjectsApi, pair: tuple[str, str]
 ) -> str:

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 
 from e2e.browser import Browser
 from e2e.models import API, SCALE, answers, predictor, put, serve
-from e2e.platform import PYTHON_IMAGE, Platform, until
+from e2e.platform import Platform, until
 from e2e.tenants import ann_and_bob, program_token
 from e2e.tuning import EXPERIMENTS, ended, search
 
@@ -36,12 +36,7 @@ def pair(platform: Platform) -> Iterator[tuple[str, str]]:
 
 def slow_search(api: kubernetes.client.CustomObjectsApi, space: str) -> None:
     """A search whose trials take longer than the platform needs to get smaller."""
-    body = search(SEARCH, parallelTrialCount=3, maxFailedTrialCount=3)
-    pod = body["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
-    pod["containers"][0] |= {
-        "image": PYTHON_IMAGE,
-        "command": ["sh", "-c", "sleep 40 && python3 -c 'print(\"score=${trialParameters.x}\")'"],
-    }
+    body = search(SEARCH, seconds=40, parallelTrialCount=3, maxFailedTrialCount=3)
     api.create_namespaced_custom_object(*EXPERIMENTS[:2], space, EXPERIMENTS[2], body)
 
     def running() -> bool:

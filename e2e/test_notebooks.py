@@ -10,8 +10,9 @@ import kubernetes
 import pytest
 
 from e2e.asking import asked
-from e2e.notebooks import Owner, owner
+from e2e.notebooks import Owner, owners, pods
 from e2e.platform import Platform, finished, until
+from e2e.tenants import needs
 
 HEALTHY = "http://minio.minio.svc.cluster.local:9000/minio/health/live"
 
@@ -19,24 +20,12 @@ HEALTHY = "http://minio.minio.svc.cluster.local:9000/minio/health/live"
 @pytest.fixture(scope="module")
 def pair(platform: Platform) -> Iterator[tuple[Owner, Owner]]:
     """Two users who have nothing in common, both with a notebook that answers."""
-    for capability in ("notebooks", "login"):
-        if not platform.provides(capability):
-            pytest.skip(f"the platform has no {capability} (profile full has them)")
-    found = tuple(owner(platform, word) for word in ("note", "other"))
-    for one in found:
-        assert pods(platform, one.name) == 0, "it is made asleep"
-        one.open()
-    yield found[0], found[1]
-    for one in found:
-        one.browser.client.close()
-        platform.cli("profiles", "remove", one.name, "--purge", "--yes", check=False)
-        platform.cli("users", "remove", one.name, check=False)
-
-
-def pods(platform: Platform, name: str) -> int:
-    """How many pods a notebook is to have."""
-    api = kubernetes.client.AppsV1Api(platform.api())
-    return int(api.read_namespaced_stateful_set("notebook", name).spec.replicas)
+    needs(platform, "profile full has them", "notebooks", "login")
+    with owners(platform, "note", "other") as found:
+        for one in found:
+            assert pods(platform, one.name) == 0, "it is made asleep"
+            one.open()
+        yield found
 
 
 def test_a_kernel_computes(pair: tuple[Owner, Owner]) -> None:

@@ -11,8 +11,9 @@ import kubernetes.stream
 import pytest
 
 from e2e.asking import asked
-from e2e.notebooks import Owner, owner
+from e2e.notebooks import Owner, owners, pods
 from e2e.platform import Platform, finished, until
+from e2e.tenants import needs
 
 PARAMETER = "stacks.notebooks.params.codeServer"
 HEALTHY = "http://minio.minio.svc.cluster.local:9000/minio/health/live"
@@ -36,20 +37,14 @@ print(json.dumps([mine, status, pipelines]))
 @pytest.fixture(scope="module")
 def pair(platform: Platform) -> Iterator[tuple[Owner, Owner]]:
     """Two users who have nothing in common: the first one's notebook is code-server, the other's JupyterLab."""
-    for capability in ("notebooks", "login"):
-        if not platform.provides(capability):
-            pytest.skip(f"the platform has no {capability} (profile full has them)")
-    found = tuple(owner(platform, word) for word in ("code", "lab"))
+    needs(platform, "profile full has them", "notebooks", "login")
     try:
-        platform.up("--set", f"{PARAMETER}=[{found[0].name}]")
-        opened(found[0])
-        found[1].open()
-        yield found[0], found[1]
+        with owners(platform, "code", "lab") as found:
+            platform.up("--set", f"{PARAMETER}=[{found[0].name}]")
+            opened(found[0])
+            found[1].open()
+            yield found
     finally:
-        for one in found:
-            one.browser.client.close()
-            platform.cli("profiles", "remove", one.name, "--purge", "--yes", check=False)
-            platform.cli("users", "remove", one.name, check=False)
         platform.up()
 
 
@@ -63,12 +58,6 @@ def opened(one: Owner) -> str:
 
     text: str = until(page, 300)
     return text
-
-
-def pods(platform: Platform, name: str) -> int:
-    """How many pods a notebook is to have."""
-    api = kubernetes.client.AppsV1Api(platform.api())
-    return int(api.read_namespaced_stateful_set("notebook", name).spec.replicas)
 
 
 def run(platform: Platform, one: Owner, *command: str) -> str:

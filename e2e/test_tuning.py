@@ -11,8 +11,8 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.platform import Platform, namespace, until
-from e2e.tenants import ANN, BOB, ann_and_bob, may
-from e2e.tuning import EXPERIMENTS, as_user, ended, observed, search
+from e2e.tenants import ANN, BOB, ann_and_bob, as_user, may
+from e2e.tuning import EXPERIMENTS, ended, observed, search
 
 JOBS = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
 

@@ -12,13 +12,6 @@ from e2e.platform import PYTHON_IMAGE, Platform, until
 EXPERIMENTS = ("kubeflow.org", "v1beta1", "experiments")
 
 
-def as_user(platform: Platform, name: str) -> kubernetes.client.CustomObjectsApi:
-    """The API with the rights of a user."""
-    client = platform.api()
-    client.set_default_header("Impersonate-User", name)
-    return kubernetes.client.CustomObjectsApi(client)
-
-
 def records(platform: Platform, trials: str) -> list[tuple[str, ...]]:
     """(trial, number, time, metric, value) as the platform's database holds them. trials: a pattern of their names."""
     core = platform.core()
@@ -37,13 +30,13 @@ def observed(platform: Platform, trial: str) -> list[tuple[str, str]]:
     return [(metric, value) for _, _, _, metric, value in records(platform, trial)]
 
 
-def search(name: str, **spec: Any) -> dict[str, Any]:
-    """An experiment whose trials only say a number."""
+def search(name: str, seconds: int = 5, **spec: Any) -> dict[str, Any]:
+    """An experiment whose trials only say a number, after so many seconds."""
     container = {
         "name": "trial",
         "image": PYTHON_IMAGE,
         # a trial that ends before the collector beside it looks is taken for a failed one
-        "command": ["sh", "-c", "sleep 5 && python3 -c 'print(\"score=${trialParameters.x}\")'"],
+        "command": ["sh", "-c", f"sleep {seconds} && python3 -c 'print(\"score=${{trialParameters.x}}\")'"],
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
