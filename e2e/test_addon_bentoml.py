@@ -52,7 +52,7 @@ def test_the_sample_builds_stores_and_serves_a_bento(
     answer = until(lambda: good(browser, values["path"], bearer), 60, "the way to it")
     assert answer == [0, 1, 2]
     refused = ask_model(browser, values["path"], bearer, {"rows": [[1.0]]})
-    assert (refused.status_code, refused.json()["error"]) == (400, "rows of 4 values are wanted")
+    assert (refused.status_code, refused.json()) == (400, [{"error": "rows of 4 values are wanted"}])
     nothing = ask_model(browser, values["path"], bearer, {"lines": ROWS})
     assert nothing.status_code == 400 and "rows" in nothing.text
     assert ask_model(browser, f"/serving/{space}/flowers/nothing", bearer, {}).status_code == 404

@@ -187,7 +187,8 @@ def test_an_application_that_would_use_the_operator_is_refused_at_once(
 
 def test_a_pod_that_is_not_confined_is_said_to_be_refused(platform: Platform, spaces: tuple[str, str]) -> None:
     app = application("bare", START)
-    del app["spec"]["driver"]["template"]["spec"]["securityContext"]
+    (container,) = app["spec"]["driver"]["template"]["spec"]["containers"]
+    container["securityContext"] = {"privileged": True}
     make(platform, spaces[0], app)
     state = ended(platform, spaces[0], "bare")["applicationState"]
     assert state["state"] == "FAILED" and "violates PodSecurity" in state["errorMessage"]

@@ -82,7 +82,7 @@ def test_the_step_that_fails_is_named_with_its_log(platform: Platform, spaces: t
     result = lines[-1]
     assert result["phase"] == "Failed" and "Failed: 1" in result["message"]
     failed = {one["name"]: one["message"] for one in lines if one.get("phase") == "Failed" and "name" in one}
-    assert "container step-main ended with exit code 1" in failed["evaluate"]
+    assert "container step-main ended with exit code 1" in failed["evaluate"], failed
     assert "train" not in failed
     said = [one["text"] for one in lines if "-evaluate-" in one.get("source", "")]
     assert any("less than 1.01, which was wanted" in text for text in said)
@@ -124,7 +124,9 @@ def test_steps_of_a_task_run_one_after_the_other_in_one_directory(platform: Plat
         step("open('word', 'w').write('42')", name="write", workingDir="/workspace/here"),
         step("open('$(results.word.path)', 'w').write(open('/workspace/here/word').read())", name="read"),
     ]
-    make(platform, spaces[0], "TaskRun", "steps", {"taskSpec": {"results": [{"name": "word"}], "steps": steps}})
+    own = {"securityContext": {"runAsUser": 1000}}  # whom the directory is made by, and so belongs to
+    task = {"results": [{"name": "word"}], "steps": steps}
+    make(platform, spaces[0], "TaskRun", "steps", {"taskSpec": task, "podTemplate": own})
     run = ended(platform, spaces[0], "TaskRun", "steps")
     assert (run["end"]["status"], values(run)) == ("True", {"word": "42"})
 

@@ -19,10 +19,20 @@ RELEASES = Path(__file__).resolve().parents[1] / "stacks" / "releases"
 
 
 def stacks_of(platform: Platform) -> set[str]:
-    """What the release names for the platform's profile."""
+    """What the release names for the platform's profile, and the addons that are on."""
     found = {item["path"]: item["value"] for item in platform.cli("config", "show", "--json").json()["items"]}
     release = yaml.safe_load((RELEASES / f"{found['release']}.yaml").read_text())
-    return set(release["spec"]["profiles"][found["profile"]]["stacks"])
+    addons = {one["name"] for one in platform.cli("addon", "list", "--json").json()["items"] if one["enabled"]}
+    return addons | set(release["spec"]["profiles"][found["profile"]]["stacks"])
+
+
+def test_listings_tell_the_versions_that_run(platform: Platform) -> None:
+    listed = [
+        *platform.cli("stack", "list", "--json").json()["items"],
+        *platform.cli("addon", "list", "--json").json()["items"],
+    ]
+    running = {stack["name"]: stack["version"] for stack in platform.status()["stacks"]}
+    assert {one["name"]: one["installed"] for one in listed if one["installed"]} == running
 
 
 def test_status_names_what_runs_and_where(platform: Platform) -> None:

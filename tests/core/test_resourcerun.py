@@ -191,6 +191,18 @@ def test_a_pod_that_did_not_fail_is_not_named(phase: str) -> None:
     assert failed_part(pod(phase, container("main", 1, "1")), ONE) is None
 
 
+def test_a_pod_whose_phase_is_told_later_than_its_containers_end_is_named() -> None:
+    """Its controller calls the object failed as soon as it sees the container's end."""
+    never = {"spec": {"restartPolicy": "Never"}}
+    found = failed_part(pod("Running", container("main", 1, "1")) | never, ONE)
+    assert found and found.message == "container main ended with exit code 1"
+    assert failed_part(pod("Running", container("main", 0, "1", "Completed")) | never, ONE) is None
+    helper = pod(
+        "Succeeded", container("main", 0, "1", "Completed"), initContainerStatuses=[container("helper", 137, "2")]
+    )
+    assert failed_part(helper | never, ONE) is None
+
+
 STATE = Follow(
     resource="apps",
     plain=["true"],

@@ -72,12 +72,21 @@ def resource_ended(obj: Object, follow: Follow) -> str:
 
 def failed_part(pod: Object, follow: Follow) -> FlowStep | None:
     """What one of its pods that failed says, with the container that was the first to end badly; None of one that did not fail."""
-    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
-    if status.get("phase") != "Failed":
+    if not _fails(pod):
         return None
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     why = first_bad_end(pod) or str(status.get("reason") or "")
     name = str(metadata.get("name") or "")
     return FlowStep(name, str((metadata.get("labels") or {}).get(follow.step) or name), "Failed", why, 0, 0.0)
+
+
+def _fails(pod: Object) -> bool:
+    """Whether it failed, or will because one of its containers did: the phase is told some moments after the container's end,
+    and a controller that looks at containers ends its object between the two."""
+    status = pod.get("status") or {}
+    if status.get("phase") == "Running" and (pod.get("spec") or {}).get("restartPolicy") == "Never":
+        return any(look_up(one, "state.terminated.exitCode") for one in status.get("containerStatuses") or ())
+    return status.get("phase") == "Failed"
 
 
 def shown_line(line: str, follow: Follow) -> str | None:
