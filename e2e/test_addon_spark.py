@@ -179,6 +179,7 @@ def test_an_application_that_would_use_the_operator_is_refused_at_once(
         ({"sparkConf": {"spark.kubernetes.kerberos.krb5.path": token}}, "krb5.path"),
         ({"deps": {"packages": ["a:b:1"]}}, "fetched by the operator"),
         ({"executor": {"instances": 1}}, "executor.template"),
+        ({"driver": {"template": {"spec": {"containers": "none"}}}}, "containers in body must be of type array"),
     ):
         with pytest.raises(ApiException) as caught:
             make(platform, spaces[0], application("wrong", START, **changes))

@@ -59,6 +59,18 @@ def test_merges_appends_and_removes() -> None:
     assert "annotations" not in objects[0]["metadata"]
 
 
+def test_copies_what_is_elsewhere_in_the_object_as_it_is_then() -> None:
+    objects = patched(
+        {"path": f"{CONTAINERS}[name=side].args", "copyOf": f"{CONTAINERS}[name=main].args"},
+        {"path": f"{CONTAINERS}[name=main].args", "append": ["-x"]},
+        {"path": "spec.other.first", "copyOf": f"{CONTAINERS}[0].args[1]"},
+    )
+    assert objects[0]["spec"]["template"]["spec"]["containers"][1]["args"] == ["-v"]
+    assert objects[0]["spec"]["other"] == {"first": "-x"}
+    with pytest.raises(MlstackError, match=r"has no 'spec\.nothing\.here'"):
+        patched({"path": "spec.other", "copyOf": "spec.nothing.here"})
+
+
 def test_drops_objects_by_glob() -> None:
     assert [obj["kind"] for obj in patched(target={"kind": "Serv*", "name": "w?b"}, drop=True)] == ["Deployment"]
 

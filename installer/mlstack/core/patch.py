@@ -83,8 +83,11 @@ def apply_op(obj: Object, op: PatchOp, place: Place) -> None:
         _put(holder, parts[-1], _merged(_get(holder, parts[-1]), op.merge), obj, op, place)
     elif op.append is not None:
         _put(holder, parts[-1], [*(_get(holder, parts[-1]) or []), *deepcopy(op.append)], obj, op, place)
+    elif op.copy_of:
+        _put(holder, parts[-1], deepcopy(_found(obj, op, place)), obj, op, place)
     elif op.set is None:
-        raise _error("stack.patch-path", f"nothing to do at '{op.path}'", place, "give set, merge, append or remove")
+        what = f"nothing to do at '{op.path}'"
+        raise _error("stack.patch-path", what, place, "give set, copyOf, merge, append or remove")
     else:
         _put(holder, parts[-1], deepcopy(op.set), obj, op, place)
 
@@ -125,6 +128,16 @@ def _descend(node: Any, parts: Sequence[str | Item], obj: Object, op: PatchOp, p
                 raise _no_path(obj, op, place)
             below = node[part] = {}
         node = below
+    return node
+
+
+def _found(obj: Object, op: PatchOp, place: Place) -> Any:
+    """What is to be copied."""
+    node: Any = obj
+    for part in parse_path(op.copy_of, place):
+        node = _get(node, part)
+    if node is None:
+        raise _no_path(obj, op.model_copy(update={"path": op.copy_of}), place)
     return node
 
 

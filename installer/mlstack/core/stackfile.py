@@ -228,7 +228,8 @@ class PatchTarget(Strict):
 class PatchOp(Strict):
     """One structured change. path: ``spec.template.spec.containers[name=main].image`` (list items by key or index).
 
-    set replaces or adds; merge is a deep merge of mappings; append adds to a list; remove deletes.
+    set replaces or adds; copyOf does so with what is at another path of the same object; merge is a deep merge of mappings;
+    append adds to a list; remove deletes.
     Values may hold Jinja2. when: a Jinja2 expression over params.
     """
 
@@ -237,6 +238,7 @@ class PatchOp(Strict):
     merge: dict[str, Any] | None = None
     append: list[Any] | None = None
     remove: bool = False
+    copy_of: str = ""
 
 
 class Patch(Strict):
