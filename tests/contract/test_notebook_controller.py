@@ -6,35 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from callers import machine, person
 from contract_data import CATALOGUE, FACTS, Workshop
+from notebookpeople import MAY, PEOPLE, WHO
 
 from mlstack.core.authzmatch import Request, policy_applies
 from mlstack.core.desired import RenderedStack
-from mlstack.core.people import Member, People, Profile
 from mlstack.core.resolve import Choice, profile_of, resolve
 
 NAME = "notebook-controller"
 (VERSION,) = CATALOGUE.versions(NAME)
-MEMBERS = (Member("bob@lab", "view"), Member("writers", "edit", group=True), Member("eve@lab", "admin"))
-PEOPLE = People(profiles=(Profile("ann", "ann@lab", MEMBERS), Profile("bob", "bob@lab")))
-WHO = {
-    "owner": person("ann@lab"),
-    "editor by group": person("x@lab", "writers"),
-    "admin of the profile": person("eve@lab"),
-    "administrator": person("root@lab", "admins"),
-    "program": machine("ann"),
-    "viewer": person("bob@lab"),
-    "stranger": person("x@lab", "staff"),
-    "nobody": {"principal": "https://lab/dex/y", "claims": {}},
-    "viewing program": machine("ann", "default-viewer"),
-    "program of bob": machine("bob"),
-}
-MAY = {
-    "ann": {"owner", "editor by group", "admin of the profile", "administrator", "program"},
-    "bob": {"administrator", "viewer", "program of bob"},
-    "old": {"administrator"},
-}
 WRITES = {"create", "update", "patch", "delete", "deletecollection", "*"}
 
 

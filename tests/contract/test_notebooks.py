@@ -7,35 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from callers import ISSUER, machine, person
+from callers import ISSUER
 from contract_data import CATALOGUE, FACTS, Workshop
+from notebookpeople import MAY, PEOPLE, WHO
 
 from mlstack.core.authzmatch import Request, policy_applies
 from mlstack.core.desired import RenderedStack
-from mlstack.core.people import Member, People, Profile
+from mlstack.core.people import People, Profile
 from mlstack_notebooks.site import read_site
 
 VERSION = CATALOGUE.versions("notebooks")[-1]
-MEMBERS = (Member("bob@lab", "view"), Member("writers", "edit", group=True), Member("eve@lab", "admin"))
-PEOPLE = People(profiles=(Profile("ann", "ann@lab", MEMBERS), Profile("bob", "bob@lab")))
-WHO = {
-    "owner": person("ann@lab"),
-    "editor by group": person("x@lab", "writers"),
-    "admin of the profile": person("eve@lab"),
-    "administrator": person("root@lab", "admins"),
-    "program": machine("ann"),
-    "viewer": person("bob@lab"),
-    "stranger": person("x@lab", "staff"),
-    "nobody": {"principal": "https://lab/dex/y", "claims": {}},
-    "viewing program": machine("ann", "default-viewer"),
-    "step of a workflow": machine("ann", "workflow"),
-    "program of bob": machine("bob"),
-}
-MAY = {
-    "ann": {"owner", "editor by group", "admin of the profile", "administrator", "program"},
-    "bob": {"administrator", "viewer", "program of bob"},
-    "old": {"administrator"},
-}
 
 
 @pytest.fixture(scope="module")

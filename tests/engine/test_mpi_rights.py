@@ -13,20 +13,11 @@ import kubernetes
 import pytest
 import yaml
 from kubernetes.client import ApiException
+from serverobjects import made
+from workflowdefinition import definition
 
 ADDON = Path(__file__).resolve().parents[2] / "addons/mpi-operator/0.8.0"
-OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-DEFINITION = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "mpijobs.kubeflow.org"},
-    "spec": {
-        "group": "kubeflow.org",
-        "names": {"kind": "MPIJob", "plural": "mpijobs"},
-        "scope": "Namespaced",
-        "versions": [{"name": "v2beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": OPEN}}],
-    },
-}
+DEFINITION = definition("kubeflow.org", "v2beta1", "MPIJob", "mpijobs")
 RULES = ("ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 KIND = ("kubeflow.org", "v2beta1", "mpi", "mpijobs")
 ACCOUNT = "system:serviceaccount:mpi-operator:mpi-operator"
@@ -46,19 +37,13 @@ def admin(api) -> Iterator[kubernetes.client.ApiClient]:
     client = kubernetes.config.new_client_from_config(str(api.kubeconfig))
     kubernetes.client.ApiextensionsV1Api(client).create_custom_resource_definition(DEFINITION)
     kubernetes.client.CoreV1Api(client).create_namespace({"metadata": {"name": "mpi"}})
-    made = [one for one in golden("objects.yaml") if one["kind"] in RULES]
-    dynamic = kubernetes.dynamic.DynamicClient(client)
-    kinds = [dynamic.resources.get(api_version=one["apiVersion"], kind=one["kind"]) for one in made]
-    for kind, one in zip(kinds, made, strict=True):
-        kind.create(body=one)
     wrong = changed(Launcher={"replicas": 2})
-    for _ in range(120):  # the server learns of its rules a moment later
-        if refused(client, wrong):
-            break
-        time.sleep(0.5)
-    yield client
-    for kind, one in zip(kinds, made, strict=True):
-        kind.delete(name=one["metadata"]["name"])
+    with made(client, [one for one in golden("objects.yaml") if one["kind"] in RULES]):
+        for _ in range(120):  # the server learns of its rules a moment later
+            if refused(client, wrong):
+                break
+            time.sleep(0.5)
+        yield client
     kubernetes.client.ApiextensionsV1Api(client).delete_custom_resource_definition(DEFINITION["metadata"]["name"])
 
 

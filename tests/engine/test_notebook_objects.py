@@ -14,6 +14,7 @@ import pytest
 import yaml
 from apiserver import ApiServer, missing
 from kubernetes.client import ApiException
+from serverobjects import apply_all
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ROOT / "addons/notebook-controller/1.11.0"
@@ -65,18 +66,9 @@ def admin(server: ApiServer) -> kubernetes.client.ApiClient:
     core, rbac = kubernetes.client.CoreV1Api(client), kubernetes.client.RbacAuthorizationV1Api(client)
     core.create_namespace({"metadata": {"name": "ann", "labels": {"mlstack.dev/profile": "ann"}}})
     core.create_namespace({"metadata": {"name": "shared"}})
-    made = [one for one in golden(OWN) if one["kind"] in RULES]
-    made += [one for one in golden(PROFILES) if one["kind"] == "ClusterRole" or one["kind"] in RULES[4:]]
-    dynamic = kubernetes.dynamic.DynamicClient(client)
-    for one in made:
-        kind = dynamic.resources.get(api_version=one["apiVersion"], kind=one["kind"])
-        kind.server_side_apply(
-            one,
-            one["metadata"]["name"],
-            one["metadata"].get("namespace"),
-            field_manager="mlstack",
-            force_conflicts=True,
-        )
+    wanted = [one for one in golden(OWN) if one["kind"] in RULES]
+    wanted += [one for one in golden(PROFILES) if one["kind"] == "ClusterRole" or one["kind"] in RULES[4:]]
+    apply_all(client, wanted)
     for space in ("ann", "shared"):
         rbac.create_namespaced_role_binding(space, binding("edit", "mlstack-profile-edit-base", ANN))
         rbac.create_namespaced_role_binding(space, binding("notebooks", "mlstack-notebook-controller-edit", ANN))

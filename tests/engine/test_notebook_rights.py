@@ -11,6 +11,8 @@ import kubernetes
 import pytest
 import yaml
 from kubernetes.client import ApiException
+from serverobjects import apply_all
+from workflowdefinition import definition
 
 from mlstack_notebooks.follow import Follower
 from mlstack_notebooks.kube import Kube
@@ -18,24 +20,7 @@ from mlstack_notebooks.site import read_site
 from mlstack_pod.kube import KubeError
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFINITION = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "virtualservices.networking.istio.io"},
-    "spec": {
-        "group": "networking.istio.io",
-        "names": {"kind": "VirtualService", "plural": "virtualservices"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
+DEFINITION = definition("networking.istio.io", "v1", "VirtualService", "virtualservices")
 MADE = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "StatefulSet")
 EDITOR = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -67,7 +52,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     admin = kubernetes.config.new_client_from_config(str(api.kubeconfig))
-    core, dynamic = kubernetes.client.CoreV1Api(admin), kubernetes.dynamic.DynamicClient
+    core = kubernetes.client.CoreV1Api(admin)
     kubernetes.client.ApiextensionsV1Api(admin).create_custom_resource_definition(DEFINITION)
     for name in ("ann", "notebooks", "other"):
         core.create_namespace({"metadata": {"name": name}})
@@ -80,16 +65,7 @@ def house(api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     ]
 
     def up() -> None:
-        client = dynamic(admin)
-        for one in [*objects, EDITOR]:
-            kind = client.resources.get(api_version=one["apiVersion"], kind=one["kind"])
-            kind.server_side_apply(
-                one,
-                one["metadata"]["name"],
-                one["metadata"].get("namespace"),
-                field_manager="mlstack",
-                force_conflicts=True,
-            )
+        apply_all(admin, [*objects, EDITOR])
 
     def account(namespace: str, name: str) -> Kube:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}

@@ -11,6 +11,7 @@ import kubernetes
 import pytest
 import yaml
 from kubernetes.client import ApiException
+from serverobjects import apply_all
 
 GOLDEN = Path(__file__).resolve().parents[2] / "stacks/profiles/1.0.0/golden/objects.yaml"
 SPACE, EDITOR, CONTROLLER = "walled", "ann@example.org", "system:serviceaccount:knative-serving:controller"
@@ -40,10 +41,7 @@ def services(api) -> Iterator[Callable[[str], kubernetes.client.CoreV1Api]]:
         if one["metadata"]["name"] in ("mlstack-profile-services", EDIT)
     ]
     assert len(wall) == 3
-    dynamic = kubernetes.dynamic.DynamicClient(admin)
-    for one in wall:
-        kind = dynamic.resources.get(api_version=one["apiVersion"], kind=one["kind"])
-        kind.server_side_apply(one, one["metadata"]["name"], field_manager="mlstack", force_conflicts=True)
+    apply_all(admin, wall)
     everywhere = {"apiGroups": [""], "resources": ["services"], "verbs": ["*"]}
     rights.create_cluster_role({"metadata": {"name": "test-walls"}, "rules": [everywhere]})
     rights.create_cluster_role_binding(binding(CONTROLLER, name="test-walls"))

@@ -12,9 +12,10 @@ import kubernetes
 import pytest
 import yaml
 from kubernetes.client import ApiException
+from serverobjects import made
+from workflowdefinition import definition
 
 ADDON = Path(__file__).resolve().parents[2] / "addons/tekton/1.15.0"
-OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 KINDS = {"tasks": "Task", "taskruns": "TaskRun", "pipelines": "Pipeline", "pipelineruns": "PipelineRun"}
 RULES = ("ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 BUNDLED = {"image": "mlstack.local/train-iris:1"}
@@ -24,36 +25,19 @@ def golden(name: str) -> Iterator[dict[str, Any]]:
     yield from yaml.safe_load_all((ADDON / "golden" / name).read_text())
 
 
-def definition(plural: str) -> dict[str, Any]:
-    versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": OPEN}}]
-    names = {"kind": KINDS[plural], "plural": plural}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.tekton.dev"},
-        "spec": {"group": "tekton.dev", "names": names, "scope": "Namespaced", "versions": versions},
-    }
-
-
 @pytest.fixture(scope="module")
 def admin(api) -> Iterator[kubernetes.client.ApiClient]:
     client = kubernetes.config.new_client_from_config(str(api.kubeconfig))
     definitions = kubernetes.client.ApiextensionsV1Api(client)
     for plural in KINDS:
-        definitions.create_custom_resource_definition(definition(plural))
+        definitions.create_custom_resource_definition(definition("tekton.dev", "v1", KINDS[plural], plural))
     kubernetes.client.CoreV1Api(client).create_namespace({"metadata": {"name": "tekton"}})
-    made = [one for one in golden("objects.yaml") if one["kind"] in RULES]
-    dynamic = kubernetes.dynamic.DynamicClient(client)
-    kinds = [dynamic.resources.get(api_version=one["apiVersion"], kind=one["kind"]) for one in made]
-    for kind, one in zip(kinds, made, strict=True):
-        kind.create(body=one)
-    for _ in range(120):  # the server learns of its rules a moment later
-        if all(refused(client, plural, of(plural, BUNDLED)) for plural in KINDS):
-            break
-        time.sleep(0.5)
-    yield client
-    for kind, one in zip(kinds, made, strict=True):
-        kind.delete(name=one["metadata"]["name"])
+    with made(client, [one for one in golden("objects.yaml") if one["kind"] in RULES]):
+        for _ in range(120):  # the server learns of its rules a moment later
+            if all(refused(client, plural, of(plural, BUNDLED)) for plural in KINDS):
+                break
+            time.sleep(0.5)
+        yield client
     for plural in KINDS:
         definitions.delete_custom_resource_definition(f"{plural}.tekton.dev")
 
