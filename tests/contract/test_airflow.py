@@ -176,6 +176,8 @@ def test_one_pod_has_all_parts_and_no_constant_secret(objects: list[dict[str, An
     spec = by_name["Deployment", "airflow"]["spec"]["template"]["spec"]
     assert [one["name"] for one in spec["containers"]] == ["api-server", "scheduler", "dag-processor"]
     assert settings["AIRFLOW__API__BASE_URL"] == f"{FACTS.external.url}/airflow/"
+    # Airflow ends at once where getpass.getuser finds no name; its user is not in the image's /etc/passwd
+    assert settings["USER"] and settings["LOGNAME"]
     assert settings["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].startswith("http://127.0.0.1:8080/airflow/")
     assert [one["name"] for one in json.loads(settings["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])] == [
         "samples",
