@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import apply, cold, door, lifecycle, presets, ready, report, serving, start
+from bench import apply, cold, door, lifecycle, presets, ready, report, samples, serving, start
 from bench.measure import Results, mlstack
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        choices=[*usual, "door", "serving", "presets", "cold", "report"],
+        choices=[*usual, "door", "samples", "serving", "presets", "cold", "report"],
         metavar="PART",
         help=", ".join(usual),
     )
@@ -40,6 +40,7 @@ def main() -> None:
         "apply": lambda: _apply(arguments.name, arguments.rounds),
         "lifecycle": lambda: lifecycle.measure(arguments.name),
         "door": lambda: door.measure(arguments.name),
+        "samples": lambda: samples.measure(arguments.name),
         "serving": lambda: serving.measure(arguments.name),
         "presets": presets.measure,
         "cold": lambda: cold.measure(arguments.profile),

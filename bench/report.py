@@ -33,6 +33,7 @@ TITLES = {
     "ready": "Time to ready, against the critical path",
     "lifecycle": "Life of the platform, profile `minimal`",
     "door": "The front door, profile `standard`",
+    "samples": "Pipelines and tuning, profile `full`",
     "serving": "Models and services, profile `full`",
     "cold": "Cold `up`: nothing cached, no image registry in reach, profile `minimal`",
     "cold-full": "Cold `up`: the same of profile `full`",

@@ -14,6 +14,7 @@ from typing import Any
 import kubernetes
 
 from bench.measure import Results, Row
+from bench.samples import watched
 from e2e.browser import Browser
 from e2e.platform import Platform
 
@@ -41,23 +42,16 @@ def measure(instance: str) -> Results:
             memory = _memory(platform, space)
             note = ", ".join(f"{name} {size:.0f}" for name, size in sorted(memory.items()))
             results.add(Row("", f"idle memory of {space}'s pods", f"{sum(memory.values()):.0f} MiB", note=note))
-    served = _run(platform, "serve-iris", "--profile", USER)
+    served = watched(platform, "serve-iris", "--profile", USER).results
     note = "from the InferenceService to the first prediction, model fetched from object storage"
     results.add(Row("", "`serve-iris`: ready", f"{float(served['seconds']):.1f} s", note=note))
     for row in _predictions(platform, served["path"]):
         results.add(row)
     if platform.provides("serving"):
-        zero = _run(platform, "serve-zero", "--param", f"starts={STARTS}")
+        zero = watched(platform, "serve-zero", "--param", f"starts={STARTS}").results
         note = f"slowest of {STARTS}; the next answer {float(zero['warm']) * 1000:.0f} ms"
         results.add(Row("", "`serve-zero`: first answer from no pod", f"{float(zero['cold']):.2f} s", note=note))
     return results
-
-
-def _run(platform: Platform, sample: str, *args: str) -> dict[str, str]:
-    last = platform.cli("run", sample, "--watch", "--json", *args, timeout=1800).lines()[-1]
-    if last.get("phase") != "Succeeded":
-        raise SystemExit(f"{sample} ended with {last}")
-    return dict(last["results"])
 
 
 def _memory(platform: Platform, space: str) -> dict[str, float]:
